@@ -1,0 +1,181 @@
+/**
+ * The contract of the engine, the same for trace simulation, live serving, gRPC and the parity check.
+ *
+ * An engine is a pure function: `(configuration, seed, commands in time order) → events in time order`.
+ * It reads no clock and keeps no timer; whoever holds it decides how time passes:
+ *
+ *   virtual   advanceTo(nextEventAt()), as fast as the machine can
+ *   wall      advanceTo(now), whenever now reaches nextEventAt()
+ *   manual    a test steps it
+ *
+ * What the engine needs from outside comes in through ports (`StepCost`, and the tracer that is told
+ * what happens), given at construction. Inside, a step is a run of length 1: there is no other path.
+ */
+
+import type { Tracer } from './trace/tracer.js';
+import type { Ticks, TimeNs } from './units.js';
+
+/** Names one submitted request until it has ended. Opaque; unique for the life of the engine. */
+export type RequestHandle = number;
+
+export type FinishReason = 'stop' | 'length' | 'abort' | 'rejected';
+
+/**
+ * A stretch of a prompt with an identity: tokens `first … first + length − 1` of the token sequence
+ * named `content`. Equal contents are equal tokens; this is what prefixes share.
+ */
+export interface PromptSegment {
+  readonly content: number;
+  readonly length: number;
+  readonly first?: number;
+}
+
+/** A request as the engine sees it: lengths and identity, never text. */
+export interface RequestSpec {
+  /** The caller's name for it, repeated in rows and events; absent: its number in order of submission. */
+  readonly id?: string;
+  readonly promptTokens: number;
+  /** Output tokens it generates (at least 1), unless the context window cuts it shorter. */
+  readonly maxTokens: number;
+  /** Why it ends when `maxTokens` are generated (default `length`). The window always says `length`. */
+  readonly finishReason?: 'stop' | 'length';
+  /** Lower is more urgent (default 0); read by the `priority` policy. */
+  readonly priority?: number;
+  /** Identity of the prompt's tokens, for prefix caching. Absent: shared with nobody. */
+  readonly prompt?: readonly PromptSegment[];
+  /** Names the sequence of output tokens, so that a later prompt can contain this answer. */
+  readonly outputContent?: number;
+  /** Separates prefix caches: requests share blocks only when their salts are equal. */
+  readonly cacheSalt?: string;
+  /** Name of the LoRA adapter it runs with; absent: the base model. */
+  readonly lora?: string;
+}
+
+export interface Engine {
+  /**
+   * A request arrives at `at` (not before the time already simulated; the future is allowed).
+   * Among commands of one instant, submissions come before cancellations, each in the order given.
+   */
+  submit(at: TimeNs, spec: RequestSpec): RequestHandle;
+  /**
+   * The caller of `handle` goes away at `at`. Its KV blocks are free at once; in the step under way
+   * it gets no token. Cancelling what has already ended does nothing.
+   */
+  cancel(at: TimeNs, handle: RequestHandle): void;
+  /**
+   * When something will happen next: the end of the run under way (of the step, when the tracer asked
+   * for steps or tokens), or the next command. `undefined`: idle, or stuck until the next command.
+   */
+  nextEventAt(): TimeNs | undefined;
+  /** Lets everything happen that happens at or before `t`. The tracer is told. */
+  advanceTo(t: TimeNs): void;
+  /** How things stand at the time simulated so far; one entry per instance. */
+  snapshot(): readonly InstanceSnapshot[];
+}
+
+/** The state of one instance, at one instant. */
+export interface InstanceSnapshot {
+  readonly pool: number;
+  readonly instance: number;
+  readonly at: TimeNs;
+  readonly numRunning: number;
+  readonly numWaiting: number;
+  readonly numBlocks: number;
+  readonly freeBlocks: number;
+  /** Blocks whose content can be found by a prefix look-up, free or in use. */
+  readonly cachedBlocks: number;
+  /** Whether a step is under way. */
+  readonly busy: boolean;
+}
+
+/**
+ * What one forward pass contains, as counts and sums; never a list of requests. The engine fills one
+ * object again and again; whoever reads it copies what they keep.
+ */
+export interface StepShape {
+  /** Requests that compute one newest token. */
+  numDecodes: number;
+  /** Σ over decodes of the context each attends to, its newest token included. */
+  decodeContext: number;
+  /** Σ over decodes of min(context, window); equals `decodeContext` where the model has no window. */
+  decodeWindowContext: number;
+  /** Prompt tokens computed in this step, and by how many requests. */
+  prefillTokens: number;
+  numPrefills: number;
+  /** Σ over prefills of chunk · (history + (chunk + 1) / 2): pairs of (token, token it attends to). */
+  prefillPairs: number;
+  /** The same where each token attends to at most `window` tokens. */
+  prefillWindowPairs: number;
+  /** Σ over prefills of the tokens computed earlier, which attention reads back. */
+  prefillHistory: number;
+  /** Requests that get a token at the end of the step. */
+  numSampled: number;
+}
+
+/**
+ * What a step costs: a port, implemented by `core/perf` (physics), by given times, or by one unit a
+ * step. For pure decodes the cost is affine in the context, so n equal steps have a closed form:
+ *
+ *   ticks(shape) = base(shape) + contextSlope(shape)·decodeContext + windowSlope(shape)·decodeWindowContext
+ *
+ * All three are integers on the clock's grid (`onClock`) and depend on nothing in the shape that grows
+ * while a batch stays the same.
+ */
+export interface StepCost {
+  base(shape: StepShape): Ticks;
+  contextSlope(shape: StepShape): Ticks;
+  windowSlope(shape: StepShape): Ticks;
+  /** Attention window in tokens of the layers that have one; `Infinity` where none does. */
+  readonly window: number;
+  /**
+   * Cost of a call that schedules nothing while requests wait. 0, as in a real server: the engine
+   * sleeps until the next command. Recorded traces count such calls as steps.
+   */
+  readonly emptyStep: Ticks;
+}
+
+/** The options of one instance's scheduler: vLLM's names and meanings. */
+export interface SchedulerConfig {
+  readonly blockSize: number;
+  /** KV blocks of the pool, block 0 (never used) included. */
+  readonly numGpuBlocks: number;
+  readonly maxNumBatchedTokens: number;
+  /** Tokens a call may schedule, when fewer than `maxNumBatchedTokens`. */
+  readonly maxNumScheduledTokens: number;
+  readonly maxNumSeqs: number;
+  /** Requests that may run at once, when fewer than `maxNumSeqs`. */
+  readonly maxNumActiveSeqs: number;
+  readonly maxModelLen: number;
+  readonly enableChunkedPrefill: boolean;
+  readonly enablePrefixCaching: boolean;
+  /** 0: off. */
+  readonly longPrefillTokenThreshold: number;
+  readonly longPrefillTokenThresholdAdaptive: boolean;
+  /** Admit only when the whole prompt would fit (`scheduler_reserve_full_isl`). */
+  readonly schedulerReserveFullIsl: boolean;
+  /** Fraction of the pool an admission must leave free while anything runs. */
+  readonly watermark: number;
+  /** Steps from one that carries prefill to the next that may; 1: every step. */
+  readonly prefillScheduleInterval: number;
+  readonly policy: string;
+  readonly asyncScheduling: boolean;
+  /** Draft tokens a step verifies; 0: no speculation. */
+  readonly numSpeculativeTokens: number;
+}
+
+/** One instance of the cluster: a scheduler, a KV pool and what its steps cost. */
+export interface InstanceConfig {
+  readonly pool: number;
+  readonly scheduler: SchedulerConfig;
+  readonly cost: StepCost;
+}
+
+export interface EngineOptions {
+  readonly instances: readonly InstanceConfig[];
+  /** Chooses an instance for each request; the names are those of `cluster/routers`. */
+  readonly router: string;
+  readonly seed: number;
+  /** HTTP and tokenising: from arrival until the scheduler sees a request. TTFT counts it. */
+  readonly inputLatencyNs: number;
+  readonly tracer: Tracer;
+}

@@ -1,0 +1,56 @@
+/**
+ * A scenario: what runs where, under which engine options.
+ *
+ * This is the whole configuration of a simulation except its workload. It is a list of pools from
+ * day one; one pool of one instance is the common case. Options the user left out are `undefined`
+ * here and resolved by `resolve.ts` from the engine's defaults, so a report can say which were given.
+ */
+
+import type { GpuSpec } from './model/gpu.js';
+import type { ModelShape } from './model/model-shape.js';
+
+/** Engine options, under vLLM's names. Absent: the engine's own default for this hardware and model. */
+export interface PoolOptions {
+  readonly tensorParallelSize?: number;
+  readonly pipelineParallelSize?: number;
+  readonly dataParallelSize?: number;
+  readonly enableExpertParallel?: boolean;
+  readonly maxNumSeqs?: number;
+  readonly maxNumBatchedTokens?: number;
+  readonly maxNumScheduledTokens?: number;
+  readonly maxNumActiveSeqs?: number;
+  readonly maxModelLen?: number;
+  readonly gpuMemoryUtilization?: number;
+  readonly blockSize?: number;
+  readonly numGpuBlocksOverride?: number;
+  readonly enableChunkedPrefill?: boolean;
+  readonly enablePrefixCaching?: boolean;
+  readonly longPrefillTokenThreshold?: number;
+  readonly longPrefillTokenThresholdAdaptive?: boolean;
+  readonly schedulerReserveFullIsl?: boolean;
+  readonly watermark?: number;
+  readonly prefillScheduleInterval?: number;
+  readonly dtype?: string;
+  readonly quantization?: string;
+  readonly kvCacheDtype?: string;
+  readonly schedulingPolicy?: string;
+  readonly asyncScheduling?: boolean;
+  /** Milliseconds of HTTP and tokenising before the scheduler sees a request. */
+  readonly inputLatencyMs?: number;
+}
+
+/** Instances of one model on one kind of hardware. */
+export interface PoolSpec {
+  readonly model: ModelShape;
+  readonly hardware: GpuSpec;
+  /** Whose software: `vllm`, or with a version, `vllm-0.9`; a name of `perf_model/engines`. */
+  readonly engine: string;
+  readonly numInstances: number;
+  readonly options: PoolOptions;
+}
+
+export interface Scenario {
+  readonly seed: number;
+  readonly router: string;
+  readonly pools: readonly PoolSpec[];
+}
