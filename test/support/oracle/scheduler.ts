@@ -1,0 +1,444 @@
+/**
+ * The oracle: vLLM v1's scheduler, one request and one step at a time.
+ *
+ * Written to be read beside the 47 rules observed on recorded traces (`rule n` below). It is the slow
+ * and obvious counterpart of the engine: real lists, real block tables, real contents, no aggregates.
+ * It knows neither steps of a trace nor time; `replay.ts` and `timed.ts` drive it.
+ */
+
+import { invariant } from '../../../src/core/errors.js';
+import {
+  type Derived,
+  derive,
+  type GoldenConfig,
+  type GoldenRequest,
+  type Pair,
+  PREFIX_KEYS,
+} from '../../parity/golden.js';
+import { type Block, BlockPool } from './block-pool.js';
+import { Contents } from './content.js';
+import { byPriority, OracleRequest } from './request.js';
+import { accepted, Budget, proposed } from './speculation.js';
+
+/** One request's part in a batch. */
+export interface Entry {
+  readonly request: OracleRequest;
+  readonly numScheduled: number;
+  /** Computed tokens before this call. */
+  readonly numComputed: number;
+  /** Scheduled draft tokens, part of `numScheduled`. */
+  readonly numDrafts: number;
+  /** Whether it was admitted by this call. */
+  readonly admitted: boolean;
+  /** Whether it computes known tokens: it was admitted now, or was mid-prefill after its last step. */
+  readonly prefill: boolean;
+  /** Whether its update brings tokens (rules 4, 33). */
+  samples: boolean;
+}
+
+export interface Hit {
+  readonly request: OracleRequest;
+  readonly tokens: number;
+  readonly known: number;
+}
+
+/** What one schedule call decided. */
+export interface Call {
+  readonly entries: Entry[];
+  readonly admitted: OracleRequest[];
+  readonly resumed: OracleRequest[];
+  readonly preempted: OracleRequest[];
+  readonly hits: Hit[];
+  evicted: Pair[];
+}
+
+/** What one update did with the tokens of a batch. */
+export interface Update {
+  readonly delivered: { readonly request: OracleRequest; readonly tokens: number }[];
+  readonly accepted: { readonly request: OracleRequest; readonly drafts: number }[];
+  readonly finished: OracleRequest[];
+}
+
+export class OracleScheduler {
+  readonly derived: Derived;
+  readonly running: OracleRequest[] = [];
+  readonly waiting: OracleRequest[] = [];
+  readonly pool: BlockPool;
+  readonly prefixStats = Object.fromEntries(PREFIX_KEYS.map((key) => [key, 0])) as Record<
+    (typeof PREFIX_KEYS)[number],
+    number
+  >;
+  readonly #contents: Contents | undefined;
+  readonly #maxActive: number;
+  // Cadence (rules 45–47).
+  #numExecuted = 0;
+  #lastPrefill = Number.NEGATIVE_INFINITY;
+  #capacityBound = false;
+
+  constructor(readonly config: GoldenConfig) {
+    this.derived = derive(config);
+    this.#maxActive = config.max_num_active_seqs ?? config.max_num_seqs;
+    if (config.enable_prefix_caching) {
+      this.#contents = new Contents(config.block_size, this.derived.hash_lookahead_tokens);
+    }
+    this.pool = new BlockPool(config.num_gpu_blocks, this.#contents);
+  }
+
+  /** Makes a request of a scenario; to be called in order of id, for all before the first is added. */
+  prepare(id: number, spec: GoldenRequest): OracleRequest {
+    return new OracleRequest(id, spec, this.#contents?.chain(id, spec) ?? []);
+  }
+
+  add(request: OracleRequest): void {
+    this.waiting.push(request);
+    this.#orderWaiting();
+  }
+
+  get numUnfinished(): number {
+    return this.running.length + this.waiting.length;
+  }
+
+  /** Rule 32: leaves its queue and frees its blocks at once. False if it has ended already. */
+  abort(request: OracleRequest): boolean {
+    if (request.ended) return false;
+    this.#leave(request, 'abort');
+    return true;
+  }
+
+  schedule(): Call {
+    const call: Call = {
+      entries: [],
+      admitted: [],
+      resumed: [],
+      preempted: [],
+      hits: [],
+      evicted: [],
+    };
+    const threshold = this.#threshold();
+    const held = this.#holdsPrefill();
+    const budget = new Budget(this.config, this.derived.draft_slots);
+    this.#scheduleRunning(call, budget, threshold, held);
+    // Rule 8: nothing is admitted in a call in which anything was preempted.
+    if (call.preempted.length === 0) {
+      this.#admit(call, budget, threshold, held);
+      // Rule 46: capacity bound, until a call empties the queue.
+      if (!held) this.#capacityBound = this.waiting.length > 0;
+    }
+    this.#afterSchedule(call);
+    call.evicted = this.pool.takeEvicted();
+    return call;
+  }
+
+  /** Applies the sampled tokens of a batch, in batch order (rule 6). */
+  update(call: Call): Update {
+    const update: Update = { delivered: [], accepted: [], finished: [] };
+    for (const entry of call.entries) {
+      // Rules 32 and 37: output for a request that has ended is dropped.
+      if (!entry.samples || entry.request.ended) continue;
+      this.#deliver(entry, update);
+    }
+    if (this.config.num_speculative_tokens > 0 && !this.config.async_scheduling) {
+      for (const { request } of call.entries) {
+        if (!request.ended) {
+          request.numDrafts = request.midPrefill ? 0 : proposed(this.config, request);
+        }
+      }
+    }
+    return update;
+  }
+
+  /** Rule 2: the running list first, in its order. */
+  #scheduleRunning(call: Call, budget: Budget, threshold: number, held: boolean): void {
+    let index = 0;
+    while (index < this.running.length && budget.left > 0) {
+      const request = this.running[index]!;
+      const wanted = Math.min(this.#wanted(request, held), threshold, budget.left);
+      const numScheduled = Math.min(wanted, this.config.max_model_len - 1 - request.numComputed);
+      // Rule 3: who has nothing to do is skipped.
+      if (numScheduled <= 0) {
+        index += 1;
+        continue;
+      }
+      // Rule 15: victims until it fits, or until it is the victim itself (rules 17, 18).
+      while (request.state === 'running' && !this.#grow(request, numScheduled)) {
+        const victim = this.#chooseVictim();
+        const position = this.running.indexOf(victim);
+        if (position < index) index -= 1;
+        const scheduled = call.entries.findIndex((entry) => entry.request === victim);
+        if (scheduled >= 0) {
+          // Rule 18: its tokens go back to the budget for those still to come.
+          budget.giveBack(call.entries[scheduled]!.numScheduled);
+          call.entries.splice(scheduled, 1);
+        }
+        this.#preempt(victim, position);
+        call.preempted.push(victim);
+      }
+      if (request.state !== 'running') continue;
+      // Rule 38: what the budget cuts off a request's drafts is dropped.
+      const tokensDue = request.numKnown + request.numPlaceholders - request.numComputed;
+      const numDrafts = Math.max(0, numScheduled - tokensDue);
+      this.#put(call, budget, request, numScheduled, numDrafts, {
+        admitted: false,
+        prefill: request.midPrefill,
+      });
+      index += 1;
+    }
+  }
+
+  /** Tokens a running request wants (rules 1, 33, 34). */
+  #wanted(request: OracleRequest, held: boolean): number {
+    // Rule 45: chunks of a held call are skipped.
+    if (held && request.midPrefill) return 0;
+    const inFlight = request.numPlaceholders;
+    // Rule 34: no step is spent beyond max_tokens.
+    const end = request.promptTokens + request.spec.max_tokens;
+    if (inFlight > 0 && request.numComputed + 2 - inFlight >= end) return 0;
+    return request.numKnown + request.numDrafts + inFlight - request.numComputed;
+  }
+
+  /** Tops the block table of a running request up (rule 22). False: not enough free blocks. */
+  #grow(request: OracleRequest, numScheduled: number): boolean {
+    const target = this.#blocksFor(request.numComputed + numScheduled);
+    const missing = target - request.blocks.length;
+    if (missing > this.pool.numFree) return false;
+    if (missing > 0) request.blocks.push(...this.pool.allocate(missing));
+    return true;
+  }
+
+  /** Blocks for so many tokens and the lookahead of drafts (rules 22, 40). */
+  #blocksFor(numTokens: number): number {
+    const withLookahead = numTokens + this.derived.num_lookahead_tokens;
+    return this.#blocks(Math.min(withLookahead, this.config.max_model_len));
+  }
+
+  #blocks(numTokens: number): number {
+    return Math.ceil(numTokens / this.config.block_size);
+  }
+
+  /** Rule 15: fcfs takes the tail, priority the least urgent, the asker included. */
+  #chooseVictim(): OracleRequest {
+    if (this.config.policy === 'fcfs') return this.running.at(-1)!;
+    return this.running.toSorted(byPriority).at(-1)!;
+  }
+
+  /** Rule 16: loses its blocks and its place, keeps its outputs. */
+  #preempt(request: OracleRequest, position: number): void {
+    this.running.splice(position, 1);
+    this.pool.release(request.blocks);
+    request.blocks = [];
+    request.numPublished = 0;
+    request.numComputed = 0;
+    request.numDrafts = 0;
+    request.midPrefill = false;
+    request.numPreemptions += 1;
+    request.state = 'waiting';
+    this.waiting.unshift(request);
+    this.#orderWaiting();
+  }
+
+  /** The waiting queue: rules 7 to 14. */
+  #admit(call: Call, budget: Budget, threshold: number, held: boolean): void {
+    const k = this.config.num_speculative_tokens;
+    const ranChunk = call.entries.some((entry) => entry.prefill);
+    const ran = call.entries.length > 0;
+    // Rule 7: the scan stops at the first head that cannot be admitted.
+    while (
+      this.waiting.length > 0 &&
+      budget.left > 0 &&
+      this.running.length < Math.min(this.config.max_num_seqs, this.#maxActive)
+    ) {
+      const request = this.waiting[0]!;
+      // Rule 36: not resumed while output is pending.
+      if (request.numPlaceholders > 0) return;
+      const hit = this.#lookUp(request);
+      const hitTokens = hit.length * this.config.block_size;
+      const numDue = request.numKnown - hitTokens;
+      // Rule 45: a held call admits only who needs a single token.
+      if (held && numDue > 1) return;
+      let numScheduled = numDue;
+      // Rule 43: a single token is padded with drafts that are all rejected.
+      const padded =
+        k > 0 &&
+        numDue === 1 &&
+        !ranChunk &&
+        (ran || hitTokens > 0) &&
+        hitTokens + 1 + k + 1 <= this.config.max_model_len;
+      if (padded) {
+        numScheduled = 1 + k;
+        if (numScheduled > budget.left) return;
+      }
+      numScheduled = Math.min(numScheduled, threshold);
+      // Rule 9: without chunked prefill all of it must fit.
+      if (!this.config.enable_chunked_prefill && numScheduled > budget.left) return;
+      numScheduled = Math.min(numScheduled, budget.left);
+      if (!this.#hasRoom(request, hit, hitTokens + numScheduled)) return;
+
+      this.#record(call, request, hitTokens);
+      this.waiting.shift();
+      this.running.push(request); // Rule 13: at the tail, whatever place it had before.
+      request.state = 'running';
+      this.pool.touch(hit);
+      request.blocks = [...hit];
+      request.numPublished = hit.length;
+      request.numComputed = hitTokens;
+      invariant(this.#grow(request, numScheduled), 'an admitted request gets its blocks');
+      const numDrafts = Math.max(0, numScheduled - numDue);
+      this.#put(call, budget, request, numScheduled, numDrafts, { admitted: true, prefill: true });
+      // Rule 47: a padded or single token is no prefill.
+      if (numDue > 1) this.#lastPrefill = this.#numExecuted;
+    }
+  }
+
+  /** Longest run of cached blocks from the start; the last token is always computed (rule 27). */
+  #lookUp(request: OracleRequest): Block[] {
+    const hit: Block[] = [];
+    if (!this.#contents) return hit;
+    const limit = Math.floor((request.numKnown - 1) / this.config.block_size);
+    for (let i = 0; i < limit && this.#contents.tokensFor(i) <= request.numKnown; i++) {
+      const block = this.pool.find(request.chain[i]!);
+      if (!block) break;
+      hit.push(block);
+    }
+    return hit;
+  }
+
+  /** The gate (rule 10) and the blocks of this chunk (rule 11); both leave the watermark (rule 12). */
+  #hasRoom(request: OracleRequest, hit: readonly Block[], numTokens: number): boolean {
+    const watermark = this.running.length > 0 ? this.derived.watermark_blocks : 0;
+    // Rule 28: hit blocks on the free list leave it, hence count as needed.
+    const hitFree = hit.filter((block) => block.users === 0).length;
+    const fits = (blocks: number) => blocks - hit.length + hitFree + watermark <= this.pool.numFree;
+    const whole = this.#blocks(Math.min(request.numKnown, this.config.max_model_len));
+    if (this.config.scheduler_reserve_full_isl && !fits(whole)) return false;
+    return fits(this.#blocksFor(numTokens));
+  }
+
+  /** What an admission is counted as (rule 31). */
+  #record(call: Call, request: OracleRequest, hitTokens: number): void {
+    const resumed = request.numPreemptions > 0;
+    (resumed ? call.resumed : call.admitted).push(request);
+    request.cachedTokens ??= hitTokens;
+    if (!this.#contents) return;
+    call.hits.push({ request, tokens: hitTokens, known: request.numKnown });
+    const stats = this.prefixStats;
+    stats[resumed ? 'preempted_queries' : 'queries'] += request.numKnown;
+    stats[resumed ? 'preempted_hits' : 'hits'] += hitTokens;
+    stats[resumed ? 'preempted_requests' : 'requests'] += 1;
+  }
+
+  /** Puts a request with room for its tokens into the batch. */
+  #put(
+    call: Call,
+    budget: Budget,
+    request: OracleRequest,
+    numScheduled: number,
+    numDrafts: number,
+    how: { readonly admitted: boolean; readonly prefill: boolean },
+  ): void {
+    budget.take(numScheduled);
+    // Rules 26 and 42: blocks are cached before they are computed, up to the known tokens.
+    this.#publish(request, request.numComputed + numScheduled);
+    call.entries.push({
+      request,
+      numScheduled,
+      numComputed: request.numComputed,
+      numDrafts,
+      ...how,
+      samples: false,
+    });
+  }
+
+  /** Enters full blocks with an identity into the prefix cache. */
+  #publish(request: OracleRequest, numTokens: number): void {
+    if (!this.#contents) return;
+    const limit = Math.min(numTokens, request.numKnown);
+    for (;;) {
+      const i = request.numPublished;
+      const full = (i + 1) * this.config.block_size <= limit;
+      if (!full || this.#contents.tokensFor(i) > request.numKnown) return;
+      this.pool.publish(request.blocks[i]!, request.chain[i]!);
+      request.numPublished += 1;
+    }
+  }
+
+  /** Rule 4: computed advances at the call, not at the update. */
+  #afterSchedule(call: Call): void {
+    for (const entry of call.entries) {
+      const { request } = entry;
+      if (entry.prefill && !entry.admitted) this.#lastPrefill = this.#numExecuted; // Rule 47.
+      request.numComputed += entry.numScheduled;
+      request.midPrefill = request.numComputed < request.numKnown + request.numPlaceholders;
+      entry.samples = !request.midPrefill;
+      request.numDrafts = 0;
+      if (!this.config.async_scheduling || request.midPrefill) continue;
+      // Rule 33: placeholders stand for the tokens to come, drafts included.
+      request.numPlaceholders += 1 + entry.numDrafts;
+      request.numDrafts = this.config.num_speculative_tokens;
+    }
+    if (call.entries.length > 0) this.#numExecuted += 1;
+  }
+
+  /** Rule 45: prefill only every N executed steps while something decodes. */
+  #holdsPrefill(): boolean {
+    const interval = this.config.prefill_schedule_interval;
+    return (
+      interval > 1 &&
+      this.#numExecuted - this.#lastPrefill < interval &&
+      !this.#capacityBound &&
+      this.running.some((request) => !request.midPrefill)
+    );
+  }
+
+  /** Rule 5: cuts prompts, unless a request is alone. */
+  #threshold(): number {
+    const { long_prefill_token_threshold, long_prefill_token_threshold_adaptive } = this.config;
+    const queued = this.running.length + this.waiting.length;
+    if (queued <= 1) return Number.POSITIVE_INFINITY;
+    const share = long_prefill_token_threshold_adaptive
+      ? Math.floor(this.config.max_num_batched_tokens / queued)
+      : 0;
+    const threshold = Math.max(long_prefill_token_threshold, share);
+    return threshold > 0 ? threshold : Number.POSITIVE_INFINITY;
+  }
+
+  /** Rule 6, and 36 and 39 where tokens were in flight or drafts were rejected. */
+  #deliver(entry: Entry, update: Update): void {
+    const { request, numDrafts } = entry;
+    const wasRunning = request.state === 'running';
+    // Drafts of a padded admission are all rejected (rule 43).
+    const held = entry.admitted ? 0 : accepted(this.config, request, numDrafts);
+    if (numDrafts > 0) update.accepted.push({ request, drafts: held });
+    // Rule 36: of a request preempted in the meantime, computed stays 0.
+    if (wasRunning) request.numComputed -= numDrafts - held;
+    if (this.config.async_scheduling) request.numPlaceholders -= numDrafts - held;
+    let tokens = 0;
+    let stops = false;
+    while (tokens < held + 1 && !stops) {
+      request.numOutputs += 1;
+      tokens += 1;
+      stops =
+        request.numKnown >= this.config.max_model_len ||
+        request.numOutputs >= request.spec.max_tokens;
+    }
+    if (this.config.async_scheduling) request.numPlaceholders -= tokens;
+    update.delivered.push({ request, tokens });
+    // Rules 35 and 42: what the tokens complete is cached now, up to the tokens in flight.
+    if (wasRunning) this.#publish(request, request.numComputed - request.numPlaceholders);
+    if (!stops) return;
+    this.#leave(request, 'length');
+    update.finished.push(request);
+  }
+
+  #leave(request: OracleRequest, end: 'length' | 'abort'): void {
+    const queue = request.state === 'running' ? this.running : this.waiting;
+    queue.splice(queue.indexOf(request), 1);
+    this.pool.release(request.blocks);
+    request.blocks = [];
+    request.state = end;
+  }
+
+  /** Rule 20: priority keeps the queue ordered; fcfs keeps what was put where. */
+  #orderWaiting(): void {
+    if (this.config.policy === 'priority') this.waiting.sort(byPriority);
+  }
+}
