@@ -255,7 +255,7 @@ export function derive(config: GoldenConfig): Derived {
 
 /** Turns the long lists of a full line into the checksums of a digest trace. */
 export function digest(line: StepLine): StepLine {
-  const { sched, run, wait, evict: _, ...rest } = line;
+  const { sched, run, wait, evict: _evict, out: _out, ...rest } = line;
   const short: StepLine = { ...rest, nr: run?.length ?? 0, nw: wait?.length ?? 0 };
   if (!sched) return short;
   let hash = 0x811c9dc5;

@@ -389,16 +389,14 @@ export class OracleScheduler {
     );
   }
 
-  /** Rule 5: cuts prompts, unless a request is alone. */
+  /** Rule 5: cuts prompts, unless a request is alone; 0 is off, adaptive or not. */
   #threshold(): number {
     const { long_prefill_token_threshold, long_prefill_token_threshold_adaptive } = this.config;
     const queued = this.running.length + this.waiting.length;
-    if (queued <= 1) return Number.POSITIVE_INFINITY;
-    const share = long_prefill_token_threshold_adaptive
-      ? Math.floor(this.config.max_num_batched_tokens / queued)
-      : 0;
-    const threshold = Math.max(long_prefill_token_threshold, share);
-    return threshold > 0 ? threshold : Number.POSITIVE_INFINITY;
+    if (queued <= 1 || long_prefill_token_threshold === 0) return Number.POSITIVE_INFINITY;
+    if (!long_prefill_token_threshold_adaptive) return long_prefill_token_threshold;
+    const share = Math.floor(this.config.max_num_batched_tokens / queued);
+    return Math.max(long_prefill_token_threshold, share);
   }
 
   /** Rule 6, and 36 and 39 where tokens were in flight or drafts were rejected. */
@@ -422,8 +420,10 @@ export class OracleScheduler {
     }
     if (this.config.async_scheduling) request.numPlaceholders -= tokens;
     update.delivered.push({ request, tokens });
-    // Rules 35 and 42: what the tokens complete is cached now, up to the tokens in flight.
-    if (wasRunning) this.#publish(request, request.numComputed - request.numPlaceholders);
+    // Rules 35 and 42: what the tokens complete is cached now, up to the tokens in flight. The last
+    // token never gets KV (rules 4, 30), although drafts thrown away may have passed it (rule 39).
+    const cacheable = Math.min(request.numComputed - request.numPlaceholders, request.numKnown - 1);
+    if (wasRunning) this.#publish(request, cacheable);
     if (!stops) return;
     this.#leave(request, 'length');
     update.finished.push(request);
