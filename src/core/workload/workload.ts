@@ -23,5 +23,5 @@ export interface Workload {
   /** A request of this workload ended (finished, aborted, rejected). */
   ended?(outcome: RequestOutcome): void;
   /** How many requests it has in all, where that is known (for progress). */
-  readonly numRequests?: number;
+  readonly numRequests?: number | undefined;
 }
