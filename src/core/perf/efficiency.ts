@@ -1,0 +1,105 @@
+/**
+ * How much of a data sheet's ceilings kernels reach, and what they cost besides.
+ *
+ * One set of constants for all GPUs and models (`perf_model/efficiency/global.json`, each with how it
+ * was fitted), and factors on them where an operator table of a GPU exists, or for a vendor or an
+ * architecture. Fractions never exceed 1 and additive times are never negative: so no operator is
+ * faster than FLOP/peak or bytes/bandwidth.
+ */
+
+import type { GpuSpec } from '../model/gpu.js';
+
+/** The names are those of the data file in camelCase; times in seconds, fractions of the data sheet's ceiling. */
+export interface Efficiency {
+  /** Fraction of peak FLOP/s of a large GEMM, by the precision it multiplies in. */
+  readonly gemmCompute16: number;
+  readonly gemmCompute8: number;
+  readonly gemmCompute4: number;
+  /** Weights of 4 or 8 bits unpacked to 16 before multiplying: fraction of the 16-bit peak. */
+  readonly gemmComputeWeightOnly: number;
+  /** Fraction of memory bandwidth of a GEMM that only reads weights, by their width. */
+  readonly gemmMemory16: number;
+  readonly gemmMemory8: number;
+  readonly gemmMemory4: number;
+  /** Exponent of the soft maximum of compute and memory time. */
+  readonly gemmSoftness: number;
+  /** Everything in a layer that is neither weight read nor FLOP: norms, rotary, KV write, gaps between kernels. */
+  readonly layerSeconds: number;
+  /** Quantising activations, per layer. */
+  readonly quantSeconds: number;
+  /** Fraction of bandwidth of norms, activations and other element-wise kernels. */
+  readonly elementwiseMemory: number;
+  readonly kvMemory: number;
+  /** Attention kernels of a layer: launch, and per (sequence × KV head). */
+  readonly attentionSeconds: number;
+  readonly attentionSequenceSeconds: number;
+  readonly attentionCompute: number;
+  /** Extra (query, key) pairs per new token: tiles on the causal diagonal are computed whole. */
+  readonly attentionDiagonalPairs: number;
+  /** All-reduce: latency of two ranks, more per further rank, fraction of link bandwidth, soft corner. */
+  readonly allReduceSeconds: number;
+  readonly allReduceSecondsPerRank: number;
+  readonly linkFraction: number;
+  readonly linkSoftness: number;
+  /** The same over PCIe, where kernels cannot write to a peer directly: uncalibrated. */
+  readonly pcieAllReduceSeconds: number;
+  readonly pcieLinkFraction: number;
+  readonly moeMemory: number;
+  /** Of the GEMM's compute fraction. */
+  readonly moeCompute: number;
+  /** Rows each touched expert is padded by, twice the mean. */
+  readonly moePadRows: number;
+  readonly moeSeconds: number;
+  /** Tokens of context that a sequence's window or recurrent state is shared out over, for KV capacity. */
+  readonly referenceContextTokens: number;
+}
+
+export interface EfficiencyOverride {
+  readonly gpus?: readonly string[];
+  readonly architectures?: readonly string[];
+  readonly vendors?: readonly string[];
+  /** Factors on the constants of the same name. */
+  readonly factors: Partial<Record<keyof Efficiency, number>>;
+  readonly source: string;
+}
+
+export interface EfficiencyData {
+  readonly constants: Efficiency;
+  /** How each constant was found. */
+  readonly sources: Readonly<Partial<Record<keyof Efficiency, string>>>;
+  /** Applied in order, every one that matches. */
+  readonly overrides: readonly EfficiencyOverride[];
+}
+
+/** Constants that are fractions of a ceiling. */
+const FRACTIONS: readonly (keyof Efficiency)[] = [
+  'gemmCompute16',
+  'gemmCompute8',
+  'gemmCompute4',
+  'gemmComputeWeightOnly',
+  'gemmMemory16',
+  'gemmMemory8',
+  'gemmMemory4',
+  'elementwiseMemory',
+  'kvMemory',
+  'attentionCompute',
+  'linkFraction',
+  'pcieLinkFraction',
+  'moeMemory',
+  'moeCompute',
+];
+
+/** The constants of `gpu`: the global ones, times every factor that applies to it. */
+export function efficiencyFor(data: EfficiencyData, gpu: GpuSpec): Efficiency {
+  const result: Record<string, number> = { ...data.constants };
+  for (const override of data.overrides) {
+    const applies =
+      override.gpus?.includes(gpu.name) ||
+      override.architectures?.includes(gpu.architecture) ||
+      override.vendors?.includes(gpu.vendor);
+    if (!applies) continue;
+    for (const [name, factor] of Object.entries(override.factors)) result[name]! *= factor;
+  }
+  for (const name of FRACTIONS) result[name] = Math.min(1, result[name]!);
+  return result as unknown as Efficiency;
+}

@@ -1,0 +1,69 @@
+/**
+ * What one generation of a serving engine adds to the GPU's time, and its default options.
+ *
+ * Read from `perf_model/engines/<name>.json`, which lists generations by the version they begin
+ * with: host work changed far more between versions than kernels did.
+ */
+
+import type { Bytes, Seconds } from '../units.js';
+import type { EfficiencyData } from './efficiency.js';
+
+export interface EngineProfile {
+  /** `vllm`, and what this generation is called. */
+  readonly name: string;
+  readonly label: string;
+  /** First version of this generation. */
+  readonly since: string;
+  /** CPU time per step, and per sequence in it, that the GPU does not hide. */
+  readonly hostSecondsPerStep: Seconds;
+  readonly hostSecondsPerSequence: Seconds;
+  /** Factor on `Efficiency.layerSeconds`: how tightly kernels follow each other. */
+  readonly layerFactor: number;
+  /** Above `graphTokens` tokens a step with prefill is launched layer by layer; it lasts at least this per layer. */
+  readonly dispatchSecondsPerLayer: Seconds;
+  readonly graphTokens: number;
+  /** HTTP, tokenising and queue hand-over before the scheduler sees a request. */
+  readonly inputLatencySeconds: Seconds;
+  /** Mixtures of many small quantised experts (at least 64): this engine's kernels. */
+  readonly smallExpertMemory: number;
+  readonly smallExpertSeconds: Seconds;
+  readonly defaults: EngineDefaults;
+  readonly memory: EngineMemory;
+  readonly source: string;
+}
+
+export interface EngineDefaults {
+  readonly blockSize: number;
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens: number;
+  /** The same two on GPUs of at least 70 GiB, A100 excepted. */
+  readonly maxNumSeqsLarge: number;
+  readonly maxNumBatchedTokensLarge: number;
+  readonly enableChunkedPrefill: boolean;
+  readonly enablePrefixCaching: boolean;
+  readonly asyncScheduling: boolean;
+  readonly gpuMemoryUtilization: number;
+  /** Admit only what fits with its whole prompt (no-evict engines). */
+  readonly schedulerReserveFullIsl: boolean;
+}
+
+/**
+ * How the KV pool is sized. `of: total`: utilisation · memory − weights − activations − other.
+ * `of: free`: utilisation · (usable · memory − weights − reserve).
+ */
+export interface EngineMemory {
+  readonly of: 'total' | 'free';
+  /** Fraction of the memory that can be allocated at all (`of: free`). */
+  readonly usable: number;
+  /** Context and libraries on one GPU, and with collectives. */
+  readonly nonTorchBytes: Bytes;
+  readonly nonTorchBytesParallel: Bytes;
+  /** Fixed reserve instead of computed activations; 0: computed. */
+  readonly reserveBytes: Bytes;
+}
+
+/** What `core/perf` needs besides model and GPU; read by `config`, passed in. */
+export interface PerfData {
+  readonly engine: EngineProfile;
+  readonly efficiency: EfficiencyData;
+}

@@ -1,0 +1,116 @@
+/**
+ * How many tokens of KV a GPU holds beside the weights, as a breakdown a user can check.
+ *
+ *   vLLM:          memory · utilisation − weights − activations − other
+ *   TensorRT-LLM:  fraction · (usable · memory − weights − reserve)
+ *
+ * A token costs the bytes of layers whose cache grows with it. A window or a recurrent state belongs
+ * to a sequence, not to a token: it is shared out over a sequence of `referenceContextTokens`.
+ */
+
+import {
+  type ModelShape,
+  numExpertParameters,
+  numFullAttentionLayers,
+  numParameters,
+} from '../model/model-shape.js';
+import { kvHeadsPerGpu } from '../model/parallelism.js';
+import type { Bytes } from '../units.js';
+import type { Deployment } from './layers.js';
+
+export interface KvCapacity {
+  /** Of one GPU. */
+  readonly memoryBytes: Bytes;
+  readonly utilization: number;
+  readonly weightBytes: Bytes;
+  readonly activationBytes: Bytes;
+  readonly nonTorchBytes: Bytes;
+  /** What is left; negative when the model does not fit. */
+  readonly kvBytes: Bytes;
+  readonly bytesPerToken: number;
+  readonly bytesPerBlock: number;
+  readonly numBlocks: number;
+  readonly numTokens: number;
+}
+
+export interface KvOptions {
+  readonly utilization: number;
+  readonly blockSize: number;
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens: number;
+}
+
+export function kvCapacity(d: Deployment, options: KvOptions): KvCapacity {
+  const { gpu, layout, engine } = d;
+  const memoryBytes = gpu.memoryBytes;
+  const weights = weightBytes(d);
+  const parallel = layout.tp * layout.pp * layout.dp > 1;
+  const nonTorchBytes = parallel
+    ? engine.memory.nonTorchBytesParallel
+    : engine.memory.nonTorchBytes;
+  const activations =
+    engine.memory.reserveBytes > 0 ? engine.memory.reserveBytes : activationBytes(d, options);
+  const kvBytes =
+    engine.memory.of === 'total'
+      ? memoryBytes * options.utilization - weights - activations - nonTorchBytes
+      : options.utilization * (engine.memory.usable * memoryBytes - weights - activations);
+  const bytesPerToken = kvBytesPerToken(d);
+  const bytesPerBlock = bytesPerToken * options.blockSize;
+  const numBlocks = Math.max(0, Math.floor(kvBytes / bytesPerBlock));
+  return {
+    memoryBytes,
+    utilization: options.utilization,
+    weightBytes: weights,
+    activationBytes: activations,
+    nonTorchBytes,
+    kvBytes,
+    bytesPerToken,
+    bytesPerBlock,
+    numBlocks,
+    numTokens: numBlocks * options.blockSize,
+  };
+}
+
+/** Weights on one GPU of the fullest kind: experts are spread over tp × dp, all else over tp, layers over pp. */
+export function weightBytes({ model: m, layout, precision }: Deployment): Bytes {
+  const { tp, pp, dp } = layout;
+  const experts = m.moe ? m.moe.numLayers * m.moe.numExperts * numExpertParameters(m) : 0;
+  const embeddings = m.vocabSize * m.hiddenSize * (m.tieWordEmbeddings ? 1 : 2);
+  const linear = numParameters(m) - experts - embeddings - m.numOtherParameters;
+  const perStage =
+    (linear * precision.linear.bytesPerWeight) / tp +
+    (experts * precision.experts.bytesPerWeight) / (tp * dp) +
+    m.numOtherParameters * 2;
+  return perStage / pp + (embeddings * 2) / tp / Math.min(2, pp);
+}
+
+/** KV bytes that one more token of context takes on one GPU of the fullest stage. */
+export function kvBytesPerToken({ model: m, layout, precision, efficiency }: Deployment): number {
+  const cached = m.mla
+    ? m.mla.kvLoraRank + m.mla.ropeHeadDim
+    : 2 * kvHeadsPerGpu(m, layout) * m.headDim;
+  const perLayer = cached * precision.bytesPerKv;
+  const reference = efficiency.referenceContextTokens;
+  const window = m.slidingWindow;
+  const windowed = window ? window.numLayers * Math.min(1, window.tokens / reference) : 0;
+  const state = (m.linearAttention?.stateBytesPerSeq ?? 0) / layout.tp / reference;
+  return ((numFullAttentionLayers(m) + windowed) * perLayer + state) / layout.pp;
+}
+
+/**
+ * Peak of the buffers a step needs: hidden states and the widest MLP of the token budget, and the
+ * logits of all sequences (16 bits, then 32 bits twice for sampling).
+ */
+function activationBytes({ model: m, layout }: Deployment, options: KvOptions): Bytes {
+  const mlp = widestMlp(m) / layout.tp;
+  const perToken = (4 * m.hiddenSize + 2 * mlp) * 2;
+  return options.maxNumBatchedTokens * perToken + options.maxNumSeqs * m.vocabSize * 10;
+}
+
+function widestMlp(m: ModelShape): number {
+  if (!m.moe) return m.intermediateSize;
+  return (
+    m.moe.numExpertsPerToken * (m.moe.expertIntermediateSize + m.hiddenSize / 2) +
+    m.moe.sharedExpertIntermediateSize
+  );
+}

@@ -1,0 +1,188 @@
+/**
+ * What numbers a deployment computes with: bytes per weight and KV element, and the peak a GEMM is
+ * measured against.
+ *
+ * A scheme multiplies in its own format only where the GPU has matrix units for it; elsewhere its
+ * weights are unpacked to 16 bits on the way (weight-only). Embedding, LM head, router and attention
+ * scores stay in 16 bits under every scheme, the way checkpoints are published.
+ */
+
+import { ConfigError, closest } from '../errors.js';
+import type { GpuSpec } from '../model/gpu.js';
+import type { ModelShape } from '../model/model-shape.js';
+import type { Efficiency } from './efficiency.js';
+
+type Math = 'fp8' | 'int8' | 'fp4' | undefined;
+
+interface Scheme {
+  /** Bits per weight with its scales. */
+  readonly bits: number;
+  readonly math: Math;
+  /** Only the experts are stored this way. */
+  readonly expertsOnly?: boolean;
+}
+
+/** Names of `--quantization` and of `quantization_config`. */
+export const SCHEMES = {
+  fp8: { bits: 8, math: 'fp8' },
+  fbgemm_fp8: { bits: 8, math: 'fp8' },
+  quark: { bits: 8, math: 'fp8' },
+  int8: { bits: 8, math: 'int8' },
+  'int8-weights': { bits: 8.25, math: undefined },
+  int4: { bits: 4.25, math: undefined },
+  awq: { bits: 4.25, math: undefined },
+  gptq: { bits: 4.25, math: undefined },
+  awq_marlin: { bits: 4.25, math: undefined },
+  gptq_marlin: { bits: 4.25, math: undefined },
+  mxfp4: { bits: 4.25, math: 'fp4', expertsOnly: true },
+  nvfp4: { bits: 4.5, math: 'fp4' },
+} as const satisfies Record<string, Scheme>;
+
+/** How one kind of matrix is stored and multiplied. */
+export interface MatrixPrecision {
+  readonly bytesPerWeight: number;
+  readonly bytesPerActivation: number;
+  /** FLOP/s of the data sheet for this multiplication. */
+  readonly peak: number;
+  /** Reached fractions of peak and of bandwidth. */
+  readonly compute: number;
+  readonly memory: number;
+  /** Activations are quantised first. */
+  readonly quantised: boolean;
+  readonly label: string;
+}
+
+export interface Precision {
+  readonly linear: MatrixPrecision;
+  readonly experts: MatrixPrecision;
+  /** LM head, router: 16 bits whatever the weights are. */
+  readonly plain: MatrixPrecision;
+  readonly bytesPerKv: number;
+  readonly quantization: string | undefined;
+  readonly dtype: 'bfloat16' | 'float16';
+  readonly notes: readonly string[];
+}
+
+export interface PrecisionOptions {
+  readonly dtype?: string | undefined;
+  readonly quantization?: string | undefined;
+  readonly kvCacheDtype?: string | undefined;
+}
+
+/** @throws {ConfigError} for a name no scheme has. */
+export function resolvePrecision(
+  model: ModelShape,
+  gpu: GpuSpec,
+  efficiency: Efficiency,
+  options: PrecisionOptions,
+): Precision {
+  const notes: string[] = [];
+  const dtype = resolveDtype(model, gpu, options.dtype, notes);
+  const peak16 = dtype === 'bfloat16' ? (gpu.peak.bf16 ?? gpu.peak.fp16) : gpu.peak.fp16;
+  const plain: MatrixPrecision = {
+    bytesPerWeight: 2,
+    bytesPerActivation: 2,
+    peak: peak16,
+    compute: efficiency.gemmCompute16,
+    memory: efficiency.gemmMemory16,
+    quantised: false,
+    label: dtype === 'bfloat16' ? 'bf16' : 'fp16',
+  };
+  const wanted = options.quantization ?? model.quantization;
+  const name = wanted && wanted !== 'none' ? wanted : undefined;
+  const scheme = name === undefined ? undefined : schemeOf(name);
+  const quantised = scheme && quantisedMatrix(name!, scheme, gpu, efficiency, plain, notes);
+  if (scheme?.expertsOnly && !model.moe) {
+    throw new ConfigError('--quantization', 'a model with experts for mxfp4', model.name);
+  }
+  return {
+    linear: quantised && !scheme?.expertsOnly ? quantised : plain,
+    experts: quantised ?? plain,
+    plain,
+    bytesPerKv: kvBytes(options.kvCacheDtype),
+    quantization: name,
+    dtype,
+    notes,
+  };
+}
+
+function resolveDtype(
+  model: ModelShape,
+  gpu: GpuSpec,
+  asked: string | undefined,
+  notes: string[],
+): 'bfloat16' | 'float16' {
+  if (asked !== undefined && !['auto', 'bfloat16', 'float16', 'half'].includes(asked)) {
+    throw new ConfigError('--dtype', 'auto, bfloat16 or float16', asked);
+  }
+  if (asked === 'float16' || asked === 'half') return 'float16';
+  const wants = asked === 'bfloat16' || model.dtype !== 'float16';
+  if (wants && gpu.peak.bf16 === undefined) {
+    if (asked === 'bfloat16') {
+      throw new ConfigError(
+        '--dtype',
+        `a type ${gpu.name} computes in`,
+        asked,
+        'use --dtype float16',
+      );
+    }
+    notes.push(`${gpu.name} has no bfloat16: float16 is used`);
+    return 'float16';
+  }
+  return wants ? 'bfloat16' : 'float16';
+}
+
+function schemeOf(name: string): Scheme {
+  const key = name.toLowerCase();
+  if (key in SCHEMES) return SCHEMES[key as keyof typeof SCHEMES];
+  const near = closest(key, Object.keys(SCHEMES));
+  throw new ConfigError(
+    '--quantization',
+    `one of ${Object.keys(SCHEMES).join(', ')}`,
+    name,
+    near && `did you mean ${near}?`,
+  );
+}
+
+function quantisedMatrix(
+  name: string,
+  scheme: Scheme,
+  gpu: GpuSpec,
+  e: Efficiency,
+  plain: MatrixPrecision,
+  notes: string[],
+): MatrixPrecision {
+  const bytesPerWeight = scheme.bits / 8;
+  const memory = scheme.bits < 8 ? e.gemmMemory4 : e.gemmMemory8;
+  // Engines of Blackwell multiply mxfp4 weights by fp8 activations.
+  const math = name === 'mxfp4' && gpu.peak.fp4 !== undefined ? 'fp8' : scheme.math;
+  const peak = math && gpu.peak[math];
+  if (math && peak !== undefined) {
+    return {
+      bytesPerWeight,
+      bytesPerActivation: math === 'fp4' ? 0.5625 : 1,
+      peak,
+      compute: math === 'fp4' ? e.gemmCompute4 : e.gemmCompute8,
+      memory,
+      quantised: true,
+      label: math === scheme.math ? name : `${name}, ${math} multiply`,
+    };
+  }
+  if (math)
+    notes.push(
+      `${gpu.name} has no ${math} matrix units: ${name} weights are unpacked to ${plain.label}`,
+    );
+  return {
+    ...plain,
+    bytesPerWeight,
+    compute: e.gemmComputeWeightOnly,
+    memory,
+    label: `${name}, ${plain.label} multiply`,
+  };
+}
+
+function kvBytes(dtype: string | undefined): number {
+  if (dtype === undefined || ['auto', 'bfloat16', 'float16'].includes(dtype)) return 2;
+  if (dtype.startsWith('fp8') || dtype === 'int8') return 1;
+  throw new ConfigError('--kv-cache-dtype', 'auto, bfloat16, float16 or fp8', dtype);
+}

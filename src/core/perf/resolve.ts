@@ -1,0 +1,192 @@
+/**
+ * From what a user asked for to what an instance runs: options completed by the engine's defaults,
+ * the KV pool sized, the step cost built, and every silent choice noted.
+ *
+ * Files have been read by then (`PerfData`): this is a pure function, so a plan can try thousands of
+ * pools without touching a disk.
+ */
+
+import type { SchedulerConfig, StepCost } from '../engine.js';
+import { ConfigError } from '../errors.js';
+import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
+import type { PoolOptions, PoolSpec } from '../scenario.js';
+import { type DurationNs, GIB, NS_PER_S, nsFromMs } from '../units.js';
+import { efficiencyFor } from './efficiency.js';
+import type { EngineProfile, PerfData } from './engine-profile.js';
+import { type KvCapacity, kvCapacity } from './kv-capacity.js';
+import type { Deployment } from './layers.js';
+import { resolvePrecision } from './precision.js';
+import { AnalyticStepCost } from './step-cost.js';
+
+export interface ResolvedPool {
+  readonly spec: PoolSpec;
+  readonly scheduler: SchedulerConfig;
+  readonly cost: StepCost;
+  readonly kv: KvCapacity;
+  readonly inputLatencyNs: DurationNs;
+  /** GPUs of one instance, all data-parallel ranks included. */
+  readonly numGpus: number;
+  /** Schedulers an instance consists of: its data-parallel ranks. */
+  readonly numRanks: number;
+  readonly deployment: Deployment;
+  readonly engine: EngineProfile;
+  /** Choices made for the user, in sentences. */
+  readonly notes: readonly string[];
+  /** Where the times come from. */
+  readonly level: 'analytic';
+}
+
+/** @throws {ConfigError} for a layout that cannot be, or a model that does not fit. */
+export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
+  const { model, hardware: gpu, options } = pool;
+  const notes: string[] = [];
+  const layout: Layout = {
+    tp: options.tensorParallelSize ?? 1,
+    pp: options.pipelineParallelSize ?? 1,
+    dp: options.dataParallelSize ?? 1,
+    expertParallel: options.enableExpertParallel ?? false,
+  };
+  checkLayout(model, layout);
+  const efficiency = efficiencyFor(data.efficiency, gpu);
+  const precision = resolvePrecision(model, gpu, efficiency, options);
+  notes.push(...precision.notes);
+  const deployment: Deployment = { model, gpu, layout, precision, efficiency, engine: data.engine };
+  const limits = engineLimits(options, data.engine, gpu.memoryBytes, gpu.name);
+  const kv = kvCapacity(deployment, limits);
+  const numGpuBlocks = options.numGpuBlocksOverride ?? kv.numBlocks;
+  if (numGpuBlocks < 2) throw doesNotFit(pool, deployment, limits, kv);
+  const maxModelLen = resolveMaxModelLen(pool, numGpuBlocks, limits.blockSize, notes);
+  notes.push(...layoutNotes(deployment));
+
+  const scheduler: SchedulerConfig = {
+    blockSize: limits.blockSize,
+    numGpuBlocks,
+    maxNumSeqs: limits.maxNumSeqs,
+    maxNumActiveSeqs: options.maxNumActiveSeqs ?? limits.maxNumSeqs,
+    maxNumBatchedTokens: limits.enableChunkedPrefill
+      ? limits.maxNumBatchedTokens
+      : Math.max(limits.maxNumBatchedTokens, maxModelLen),
+    maxNumScheduledTokens:
+      options.maxNumScheduledTokens ??
+      (limits.enableChunkedPrefill
+        ? limits.maxNumBatchedTokens
+        : Math.max(limits.maxNumBatchedTokens, maxModelLen)),
+    maxModelLen,
+    enableChunkedPrefill: limits.enableChunkedPrefill,
+    enablePrefixCaching: options.enablePrefixCaching ?? false,
+    longPrefillTokenThreshold: options.longPrefillTokenThreshold ?? 0,
+    longPrefillTokenThresholdAdaptive: options.longPrefillTokenThresholdAdaptive ?? false,
+    schedulerReserveFullIsl:
+      options.schedulerReserveFullIsl ?? data.engine.defaults.schedulerReserveFullIsl,
+    watermark: options.watermark ?? 0,
+    prefillScheduleInterval: options.prefillScheduleInterval ?? 1,
+    policy: options.schedulingPolicy ?? 'fcfs',
+    asyncScheduling: options.asyncScheduling ?? data.engine.defaults.asyncScheduling,
+    numSpeculativeTokens: 0,
+  };
+  return {
+    spec: pool,
+    scheduler,
+    cost: new AnalyticStepCost(deployment),
+    kv,
+    inputLatencyNs:
+      options.inputLatencyMs === undefined
+        ? Math.round(data.engine.inputLatencySeconds * NS_PER_S)
+        : nsFromMs(options.inputLatencyMs),
+    numGpus: numGpusOf(layout),
+    numRanks: layout.dp,
+    deployment,
+    engine: data.engine,
+    notes,
+    level: 'analytic',
+  };
+}
+
+interface Limits {
+  readonly blockSize: number;
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens: number;
+  readonly utilization: number;
+  readonly enableChunkedPrefill: boolean;
+}
+
+function engineLimits(
+  options: PoolOptions,
+  engine: EngineProfile,
+  memoryBytes: number,
+  gpuName: string,
+): Limits {
+  const { defaults } = engine;
+  const large = memoryBytes >= 70 * GIB && !gpuName.startsWith('A100');
+  return {
+    blockSize: options.blockSize ?? defaults.blockSize,
+    maxNumSeqs: options.maxNumSeqs ?? (large ? defaults.maxNumSeqsLarge : defaults.maxNumSeqs),
+    maxNumBatchedTokens:
+      options.maxNumBatchedTokens ??
+      (large ? defaults.maxNumBatchedTokensLarge : defaults.maxNumBatchedTokens),
+    utilization: options.gpuMemoryUtilization ?? defaults.gpuMemoryUtilization,
+    enableChunkedPrefill: options.enableChunkedPrefill ?? defaults.enableChunkedPrefill,
+  };
+}
+
+/** A request needs its whole context in the pool; block 0 is never used. */
+function resolveMaxModelLen(
+  pool: PoolSpec,
+  numGpuBlocks: number,
+  blockSize: number,
+  notes: string[],
+): number {
+  const holds = (numGpuBlocks - 1) * blockSize;
+  const asked = pool.options.maxModelLen;
+  if (asked !== undefined && asked > holds) {
+    throw new ConfigError(
+      '--max-model-len',
+      `at most ${holds} tokens, what the KV pool of ${pool.hardware.name} holds beside ${pool.model.name}`,
+      asked,
+      'raise --tensor-parallel-size or --gpu-memory-utilization, or use --kv-cache-dtype fp8',
+    );
+  }
+  if (asked !== undefined) return asked;
+  const own = pool.model.maxPositionEmbeddings;
+  if (own <= holds) return own;
+  notes.push(
+    `max-model-len lowered from the model's ${own} to ${holds} tokens: what the KV pool holds`,
+  );
+  return holds;
+}
+
+function doesNotFit(pool: PoolSpec, d: Deployment, limits: Limits, kv: KvCapacity): ConfigError {
+  const gib = (bytes: number): string => (bytes / GIB).toFixed(1);
+  const enough = [2, 4, 8, 16, 32, 64].find((tp) => {
+    if (tp <= d.layout.tp || d.model.numHeads % tp !== 0) return false;
+    return kvCapacity({ ...d, layout: { ...d.layout, tp } }, limits).numBlocks >= 2;
+  });
+  return new ConfigError(
+    '--model',
+    `weights of ${pool.model.name} (${gib(kv.weightBytes)} GiB per GPU) to fit into ${d.gpu.name} (${gib(kv.memoryBytes)} GiB × ${limits.utilization}, less ${gib(kv.activationBytes + kv.nonTorchBytes)} GiB for activations and libraries)`,
+    `${gib(kv.kvBytes)} GiB left for KV`,
+    enough === undefined
+      ? 'no tensor-parallel size up to 64 would do'
+      : `--tensor-parallel-size ${enough} would fit: ${enough * d.layout.pp * d.layout.dp} GPUs`,
+  );
+}
+
+/** What the user should know about the numbers of this layout. */
+function layoutNotes({ model, gpu, layout, efficiency }: Deployment): string[] {
+  const notes: string[] = [];
+  const { tp, pp, dp } = layout;
+  const direct =
+    gpu.link.kind === 'nvlink' ||
+    gpu.link.kind === 'infinity-fabric' ||
+    (gpu.link.kind === 'nvlink-pair' && tp <= 2);
+  if (tp > 1 && !direct)
+    notes.push(`tensor parallelism over ${gpu.link.kind} is not calibrated: expect a larger error`);
+  if (pp > 1) notes.push('pipeline stages are simulated as rounds of micro-batches, one per stage');
+  if (dp > 1) notes.push(`${dp} data-parallel ranks are taken to be equally loaded`);
+  if (model.slidingWindow || model.linearAttention) {
+    notes.push(
+      `KV capacity counts windows and states as of sequences of ${efficiency.referenceContextTokens} tokens`,
+    );
+  }
+  return notes;
+}
