@@ -39,7 +39,7 @@ function numMoeLayers(config: Config, family: string, numLayers: number): number
     return Math.floor(numLayers / Number(config.interleave_moe_layer_step ?? 1));
   }
   const step = Number(config.decoder_sparse_step ?? config.moe_layer_freq ?? 1);
-  return Math.floor((numLayers - dense) / (step >= 1 ? step : 1));
+  return Math.floor((numLayers - dense) / Math.max(1, step));
 }
 
 function windowLayers(

@@ -3,13 +3,13 @@
  * constants its time came from. The rows add up to the step.
  */
 
-import type { StepShape } from '../engine.js';
+import type { StepCost, StepShape } from '../engine.js';
 import { numAttentionLayers } from '../model/model-shape.js';
 import type { Seconds } from '../units.js';
 import { attentionCost } from './attention.js';
 import { type Deployment, headOperators, layerOperators } from './layers.js';
 import type { Bound } from './operator.js';
-import type { AnalyticStepCost } from './step-cost.js';
+import { stepSeconds } from './step-cost.js';
 
 export interface StepRow {
   readonly name: string;
@@ -32,12 +32,14 @@ export interface StepExplanation {
   readonly bottleneck: StepRow;
 }
 
-/** `resolved` is a `ResolvedPool`, or anything with its deployment and cost. Pipeline rounds are explained as one stage's work. */
-export function explainStep(
-  resolved: { readonly deployment: Deployment },
-  shape: StepShape,
-  cost: AnalyticStepCost,
-): StepExplanation {
+/** What is explained: a `ResolvedPool`, or its deployment and cost. */
+export interface Explainable {
+  readonly deployment: Deployment;
+  readonly cost: StepCost;
+}
+
+/** Pipeline rounds are explained as one micro-batch of all tokens. */
+export function explainStep(resolved: Explainable, shape: StepShape): StepExplanation {
   const d = resolved.deployment;
   const tokens = shape.prefillTokens + shape.numDecodes;
   const rows = [...layerOperators(d, tokens), ...headOperators(d, shape.numSampled)].map((op) => ({
@@ -54,7 +56,7 @@ export function explainStep(
   const all: StepRow[] = [...rows, ...attentionRows(d, shape), ...hostRows(d, shape)].filter(
     (row) => row.seconds > 0,
   );
-  const seconds = cost.seconds(shape);
+  const seconds = stepSeconds(resolved.cost, shape);
   const rest = seconds - all.reduce((sum, row) => sum + row.seconds, 0);
   if (rest > 1e-3 * seconds)
     all.push(

@@ -111,7 +111,7 @@ function attentionMatrices(m: ModelShape, layout: Layout): [string, Omit<GemmSha
   if (m.mla) {
     const { kvLoraRank, ropeHeadDim, nopeHeadDim, valueHeadDim, qLoraRank } = m.mla;
     const queryWidth = (m.numHeads * (nopeHeadDim + ropeHeadDim)) / tp;
-    const compress = (qLoraRank > 0 ? qLoraRank : 0) + kvLoraRank + ropeHeadDim;
+    const compress = qLoraRank + kvLoraRank + ropeHeadDim;
     return [
       ['query and KV compression', { columns: compress, inner: h }],
       ['query projection', { columns: queryWidth, inner: qLoraRank > 0 ? qLoraRank : h }],

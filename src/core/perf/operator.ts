@@ -73,9 +73,9 @@ export function gemm(
 
 /** (a^p + b^p)^(1/p): never below the larger of the two for p ≥ 1, nor below the sum for p ≤ 1. */
 export function softMax(a: number, b: number, p: number): number {
-  const high = a > b ? a : b;
+  const high = Math.max(a, b);
   if (high === 0) return 0;
-  const ratio = (a > b ? b : a) / high;
+  const ratio = Math.min(a, b) / high;
   return high * (1 + ratio ** p) ** (1 / p);
 }
 

@@ -13,7 +13,7 @@
  */
 
 import type { StepCost, StepShape } from '../engine.js';
-import { onClock, type Seconds, type Ticks } from '../units.js';
+import { NS_PER_S, onClock, type Seconds, TICKS_PER_NS, type Ticks } from '../units.js';
 import { type AttentionCost, attentionCost } from './attention.js';
 import { send } from './collectives.js';
 import { type Deployment, headOperators, layerOperators } from './layers.js';
@@ -78,19 +78,10 @@ export class AnalyticStepCost implements StepCost {
     return this.#windowTicks[this.#turns(shape.numDecodes)]!;
   }
 
-  /** The whole step in seconds, as the engine will see it. */
-  seconds(shape: StepShape): Seconds {
-    const ticks =
-      this.base(shape) +
-      this.contextSlope(shape) * shape.decodeContext +
-      this.windowSlope(shape) * shape.decodeWindowContext;
-    return ticks / onClock(1);
-  }
-
   /** Micro-batches the decodes are split into: at most one per stage. */
   #turns(numDecodes: number): number {
     const { pp } = this.deployment.layout;
-    return pp === 1 || numDecodes <= 1 ? 1 : numDecodes < pp ? numDecodes : pp;
+    return pp === 1 ? 1 : Math.max(1, Math.min(pp, numDecodes));
   }
 
   #attentionBase(shape: StepShape, turns: number, prefillTurns: number): Seconds {
@@ -119,3 +110,10 @@ export class AnalyticStepCost implements StepCost {
 
 export const total = (operators: readonly Operator[]): Seconds =>
   operators.reduce((sum, { count, seconds }) => sum + count * seconds, 0);
+
+/** The whole step, as the engine will see it. */
+export const stepSeconds = (cost: StepCost, shape: StepShape): Seconds =>
+  (cost.base(shape) +
+    cost.contextSlope(shape) * shape.decodeContext +
+    cost.windowSlope(shape) * shape.decodeWindowContext) /
+  (TICKS_PER_NS * NS_PER_S);

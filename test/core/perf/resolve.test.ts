@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../../../src/core/errors.js';
+import { GIB } from '../../../src/core/units.js';
+import { pool } from './support.js';
+
+const LLAMA_8B = 'meta-llama/Llama-3.1-8B-Instruct';
+const LLAMA_70B = 'meta-llama/Llama-3.1-70B-Instruct';
+
+describe('Resolved pool', () => {
+  it('sizes the KV pool from memory, utilisation, weights and activations', () => {
+    const { kv, scheduler } = pool({ model: LLAMA_8B, hardware: 'H100' });
+    expect(kv.bytesPerToken).toBe(2 * 32 * 8 * 128 * 2);
+    expect(kv.weightBytes).toBe(2 * 8_030_261_248);
+    const used = kv.weightBytes + kv.activationBytes + kv.nonTorchBytes + kv.kvBytes;
+    expect(used).toBeCloseTo(80 * GIB * 0.9, -1);
+    expect(scheduler.numGpuBlocks).toBe(Math.floor(kv.kvBytes / (131_072 * 16)));
+  });
+
+  it('stops dividing KV where heads are replicated', () => {
+    const at = (tensorParallelSize: number) =>
+      pool({ model: LLAMA_70B, hardware: 'H200', options: { tensorParallelSize } }).kv
+        .bytesPerToken;
+    expect(at(8)).toBe(2 * 80 * 1 * 128 * 2);
+    expect(at(16)).toBe(at(8));
+  });
+
+  it('keeps the latent of MLA whole on every rank', () => {
+    const { kv } = pool({
+      model: 'deepseek-ai/DeepSeek-V3',
+      hardware: 'H200',
+      options: { tensorParallelSize: 8 },
+    });
+    expect(kv.bytesPerToken).toBe(61 * 576 * 2);
+  });
+
+  it("takes the engine's defaults by version and GPU memory", () => {
+    const large = pool({ model: LLAMA_8B, hardware: 'H100' }).scheduler;
+    const small = pool({ model: LLAMA_8B, hardware: 'A100' }).scheduler;
+    expect([large.maxNumBatchedTokens, small.maxNumBatchedTokens]).toEqual([8192, 2048]);
+    expect(large.asyncScheduling).toBe(true);
+    expect(
+      pool({ model: LLAMA_8B, hardware: 'H100', engine: 'vllm-0.9' }).scheduler.asyncScheduling,
+    ).toBe(false);
+    expect(
+      pool({ model: LLAMA_8B, hardware: 'H100', engine: 'vllm-0.6.3' }).scheduler
+        .enableChunkedPrefill,
+    ).toBe(false);
+  });
+
+  it('lowers the context window to what the pool holds, and says so', () => {
+    const { scheduler, notes, kv } = pool({ model: LLAMA_8B, hardware: 'RTX4090' });
+    expect(scheduler.maxModelLen).toBe((kv.numBlocks - 1) * 16);
+    expect(notes.join()).toContain('max-model-len lowered');
+  });
+
+  it('uses fp16 where there is no bf16, and says so', () => {
+    const { deployment, notes } = pool({ model: LLAMA_8B, hardware: 'V100' });
+    expect(deployment.precision.dtype).toBe('float16');
+    expect(notes).toContain('V100 has no bfloat16: float16 is used');
+  });
+
+  it('unpacks weights where the GPU cannot multiply them', () => {
+    const fp8 = (hardware: string) =>
+      pool({ model: LLAMA_8B, hardware, options: { quantization: 'fp8' } });
+    expect(fp8('H100').deployment.precision.linear.peak).toBe(1978.9e12);
+    expect(fp8('A100').deployment.precision.linear.peak).toBe(312e12);
+    expect(fp8('A100').deployment.precision.linear.bytesPerWeight).toBe(1);
+    expect(fp8('A100').notes.join()).toContain('unpacked');
+  });
+
+  it('halves KV bytes with fp8', () => {
+    const plain = pool({ model: LLAMA_8B, hardware: 'H100' }).kv.bytesPerToken;
+    const fp8 = pool({ model: LLAMA_8B, hardware: 'H100', options: { kvCacheDtype: 'fp8' } }).kv
+      .bytesPerToken;
+    expect(fp8 * 2).toBe(plain);
+  });
+
+  it.each([
+    [
+      { model: LLAMA_70B, hardware: 'A100' },
+      '--model',
+      /--tensor-parallel-size 2 would fit: 2 GPUs/,
+    ],
+    [{ model: LLAMA_8B, hardware: 'T4' }, '--model', /--tensor-parallel-size 2 would fit/],
+    [
+      { model: LLAMA_8B, hardware: 'H100', options: { tensorParallelSize: 5 } },
+      '--tensor-parallel-size',
+      /sizes that work: 1, 2, 4, 8, 16, 32/,
+    ],
+    [
+      { model: LLAMA_8B, hardware: 'H100', options: { tensorParallelSize: 0 } },
+      '--tensor-parallel-size',
+      /at least 1/,
+    ],
+    [
+      { model: LLAMA_8B, hardware: 'H100', options: { maxModelLen: 10_000_000 } },
+      '--max-model-len',
+      /at most \d+ tokens/,
+    ],
+    [
+      { model: LLAMA_8B, hardware: 'H100', options: { quantization: 'fp9' } },
+      '--quantization',
+      /did you mean fp8/,
+    ],
+    [
+      { model: LLAMA_8B, hardware: 'H100', options: { enableExpertParallel: true } },
+      '--enable-expert-parallel',
+      /a model with experts/,
+    ],
+    [
+      { model: LLAMA_8B, hardware: 'T4', options: { dtype: 'bfloat16' } },
+      '--dtype',
+      /use --dtype float16/,
+    ],
+  ])('refuses %j at %s', (wrong, path, message) => {
+    const refused = (): unknown => pool(wrong);
+    expect(refused).toThrow(ConfigError);
+    expect(refused).toThrow(message);
+    expect(refused).toThrow(new RegExp(`^${path}: expected`));
+  });
+});

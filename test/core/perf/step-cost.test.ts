@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { explainStep } from '../../../src/core/perf/explain.js';
+import { LazyTable } from '../../../src/core/perf/lazy-table.js';
+import { touchedExperts } from '../../../src/core/perf/moe.js';
+import { softMax } from '../../../src/core/perf/operator.js';
+import { stepSeconds } from '../../../src/core/perf/step-cost.js';
+import { batch, pool } from './support.js';
+
+const H100 = { model: 'meta-llama/Llama-3.1-8B-Instruct', hardware: 'H100' };
+
+describe('Step cost', () => {
+  it('splits a lone decode of 8B on H100 into weight reads, gaps and host work', () => {
+    const { rows, bottleneck } = explainStep(pool(H100), batch({ numDecodes: 1, context: 1000 }));
+    const named = Object.fromEntries(rows.map((row) => [row.name, row]));
+    // 2 × 4096 × 14336 weights of 2 bytes in each of 32 layers, and one row of activations.
+    expect(named['gate and up projection']?.bytes).toBe(
+      32 * (2 * 4096 * 14336 * 2 + 4096 * 2 + 2 * 14336 * 2),
+    );
+    expect(named['gate and up projection']?.bound).toBe('memory');
+    expect(named['gate and up projection']?.flop).toBe(32 * 2 * 4096 * 2 * 14336);
+    expect(named['decode attention']?.bytes).toBe(1000 * 2 * 8 * 128 * 2 * 32);
+    expect(named['scheduling and launch (CPU)']?.bound).toBe('host');
+    expect(bottleneck.name).toBe('gate and up projection');
+  });
+
+  it('reads the weights once for prefill and decode together', () => {
+    const { cost } = pool(H100);
+    const together = stepSeconds(cost, batch({ numDecodes: 64, context: 500, prefill: 64 }));
+    const apart =
+      stepSeconds(cost, batch({ numDecodes: 64, context: 500 })) +
+      stepSeconds(cost, batch({ prefill: 64 }));
+    expect(together).toBeLessThan(0.6 * apart);
+  });
+
+  it('counts what was computed earlier: a chunk after 8k of context costs more than the first', () => {
+    const { cost } = pool(H100);
+    const first = stepSeconds(cost, batch({ prefill: 512 }));
+    const later = stepSeconds(cost, batch({ prefill: 512, history: 8192 }));
+    const flop = 4 * 32 * 128 * 32 * 512 * 8192;
+    expect(later - first).toBeGreaterThan(flop / 989.4e12);
+  });
+
+  it('costs nothing for a call that schedules nothing', () => {
+    expect(pool(H100).cost.emptyStep).toBe(0);
+  });
+
+  it('caps windowed layers at their window', () => {
+    const { cost } = pool({ model: 'openai/gpt-oss-20b', hardware: 'H100' });
+    expect(cost.window).toBe(128);
+    const shape = batch({ numDecodes: 8, context: 4096, window: 128 });
+    expect(shape.decodeWindowContext).toBe(8 * 128);
+    expect(cost.windowSlope(shape)).toBe(cost.contextSlope(shape)); // 12 layers of each kind
+  });
+
+  it('pays the dispatch floor only above the captured graphs', () => {
+    const pp = pool({
+      model: 'meta-llama/Llama-3.1-70B-Instruct',
+      hardware: 'B200',
+      options: { tensorParallelSize: 8 },
+    });
+    const { rows } = explainStep(pp, batch({ prefill: 513 }));
+    expect(rows.some((row) => row.name.includes('dispatch floor'))).toBe(true);
+    const below = explainStep(pp, batch({ prefill: 512 })).rows;
+    expect(below.some((row) => row.name.includes('dispatch floor'))).toBe(false);
+    expect(stepSeconds(pp.cost, batch({ prefill: 513 }))).toBeGreaterThanOrEqual(
+      80 * pp.engine.dispatchSecondsPerLayer,
+    );
+  });
+
+  it('lets pipeline stages work on micro-batches in turn', () => {
+    const options = { pipelineParallelSize: 4 };
+    const one = pool(H100).cost;
+    const four = pool({ ...H100, options }).cost;
+    const lone = batch({ numDecodes: 1, context: 100 });
+    expect(stepSeconds(four, lone)).toBeGreaterThan(stepSeconds(one, lone));
+    const many = batch({ numDecodes: 512, context: 2000 });
+    expect(stepSeconds(four, many)).toBeLessThan(stepSeconds(one, many));
+  });
+});
+
+describe('Soft maximum', () => {
+  it('is the sum for p = 1 and tends to the maximum', () => {
+    expect(softMax(3, 4, 1)).toBeCloseTo(7, 12);
+    expect(softMax(3, 4, 2)).toBeCloseTo(5, 12);
+    expect(softMax(3, 4, 200)).toBeCloseTo(4, 6);
+    expect(softMax(0, 0, 3)).toBe(0);
+  });
+});
+
+describe('Experts touched', () => {
+  it('are k for one token, and all of them in the end', () => {
+    expect(touchedExperts(8, 2, 1)).toBeCloseTo(2, 12);
+    expect(touchedExperts(8, 2, 2)).toBeCloseTo(8 * (1 - 0.75 ** 2), 12);
+    expect(touchedExperts(256, 8, 1e5)).toBeCloseTo(256, 9);
+  });
+});
+
+describe('LazyTable', () => {
+  it('is exact at knots and for straight lines, and computes each knot once', () => {
+    const asked: number[] = [];
+    const table = new LazyTable((x) => {
+      asked.push(x);
+      return 3 + 2 * x;
+    });
+    for (const x of [0, 0.5, 7, 8, 9, 511, 512, 1000, 300_000])
+      expect(table.at(x)).toBeCloseTo(3 + 2 * x, 6);
+    table.at(1000);
+    expect(asked).toHaveLength(new Set(asked).size);
+  });
+});
