@@ -15,38 +15,44 @@ const FIRST_OCTAVE = 3;
 const LAST_OCTAVE = 18;
 const NUM_KNOTS = 8 + (LAST_OCTAVE - FIRST_OCTAVE) * KNOTS_PER_OCTAVE + 1;
 
+/** Where the knots are, and one over the distance to the next. */
+const KNOTS = Float64Array.from({ length: NUM_KNOTS }, (_, i) => {
+  if (i < 8) return i;
+  const octave = FIRST_OCTAVE + ((i - 8) >> 2);
+  return 2 ** octave * (1 + ((i - 8) & 3) / KNOTS_PER_OCTAVE);
+});
+const INVERSE_WIDTHS = KNOTS.map((x, i) => 1 / ((KNOTS[i + 1] ?? 2 * x) - x));
+
 export class LazyTable {
   readonly #values = new Float64Array(NUM_KNOTS).fill(NOT_YET);
+  readonly #compute: (x: number) => Seconds;
 
-  constructor(private readonly compute: (x: number) => Seconds) {}
+  constructor(compute: (x: number) => Seconds) {
+    this.#compute = compute;
+  }
 
   at(x: number): Seconds {
     const index = knotBelow(x);
-    const low = this.#knot(index);
-    const start = knotAt(index);
-    if (x === start) return low;
-    return low + ((this.#knot(index + 1) - low) * (x - start)) / (knotAt(index + 1) - start);
+    let low = this.#values[index]!;
+    if (low === NOT_YET) low = this.#fill(index);
+    const beyond = x - KNOTS[index]!;
+    if (beyond === 0) return low;
+    let high = this.#values[index + 1]!;
+    if (high === NOT_YET) high = this.#fill(index + 1);
+    return low + (high - low) * beyond * INVERSE_WIDTHS[index]!;
   }
 
-  #knot(index: number): Seconds {
-    const value = this.#values[index]!;
-    if (value !== NOT_YET) return value;
-    const computed = this.compute(knotAt(index));
-    this.#values[index] = computed;
-    return computed;
+  #fill(index: number): Seconds {
+    const value = this.#compute(KNOTS[index]!);
+    this.#values[index] = value;
+    return value;
   }
 }
 
 /** Index of the last knot at or below `x`, and never the very last: there is always one above. */
 function knotBelow(x: number): number {
-  if (x < 8) return Math.floor(x);
+  if (x < 8) return x | 0;
   const octave = 31 - Math.clz32(x);
   const index = 8 + (octave - FIRST_OCTAVE) * KNOTS_PER_OCTAVE + ((x >> (octave - 2)) & 3);
   return index < NUM_KNOTS - 1 ? index : NUM_KNOTS - 2;
-}
-
-function knotAt(index: number): number {
-  if (index < 8) return index;
-  const octave = FIRST_OCTAVE + ((index - 8) >> 2);
-  return 2 ** octave * (1 + ((index - 8) & 3) / KNOTS_PER_OCTAVE);
 }
