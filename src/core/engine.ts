@@ -12,6 +12,7 @@
  * what happens), given at construction. Inside, a step is a run of length 1: there is no other path.
  */
 
+import type { RunMetrics } from './metrics/run-metrics.js';
 import type { Tracer } from './trace/tracer.js';
 import type { Ticks, TimeNs } from './units.js';
 
@@ -178,4 +179,6 @@ export interface EngineOptions {
   /** HTTP and tokenising: from arrival until the scheduler sees a request. TTFT counts it. */
   readonly inputLatencyNs: number;
   readonly tracer: Tracer;
+  /** Where latencies are counted; absent: a sketch of its own. */
+  readonly metrics?: RunMetrics;
 }

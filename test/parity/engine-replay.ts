@@ -1,5 +1,257 @@
-/** The engine as a replayer of golden traces. */
+/**
+ * The engine as a replayer of golden traces: each step costs two nanoseconds, so that step s begins at
+ * 2s and what a recorder calls "during" step s happens at 2s + 1.
+ *
+ * Twice: with all events, where every line is compared, and with the summary only, where nobody
+ * listens, so that runs are as long as the engine makes them.
+ */
 
-import type { Replayer } from './golden.js';
+import { createEngine } from '../../src/core/cluster/cluster.js';
+import type { SchedulerConfig, StepCost } from '../../src/core/engine.js';
+import type { RequestOutcome, Tracer } from '../../src/core/trace/tracer.js';
+import { TICKS_PER_NS } from '../../src/core/units.js';
+import {
+  digest,
+  type GoldenConfig,
+  type GoldenScenario,
+  type Replay,
+  type Replayer,
+  type RequestRow,
+  type StepLine,
+  type Summary,
+} from './golden.js';
 
-export const engineReplayers: Replayer[] = [];
+const STEP_NS = 2;
+/** Empty calls in a row after which a scenario with nothing to come is stuck. */
+const STUCK_AFTER = 3;
+
+export const unitCost: StepCost = {
+  base: () => STEP_NS * TICKS_PER_NS,
+  contextSlope: () => 0,
+  windowSlope: () => 0,
+  window: Infinity,
+  emptyStep: STEP_NS * TICKS_PER_NS,
+};
+
+export const engineReplayers: Replayer[] = [
+  { name: 'engine', detail: 'full', supports, replay: (scenario) => replay(scenario, true) },
+  { name: 'engine (runs)', detail: 'summary', supports, replay: (s) => replay(s, false) },
+];
+
+function supports({ config }: GoldenScenario): boolean {
+  return !config.enable_prefix_caching && config.num_speculative_tokens === 0;
+}
+
+export function schedulerConfig(config: GoldenConfig): SchedulerConfig {
+  return {
+    blockSize: config.block_size,
+    numGpuBlocks: config.num_gpu_blocks,
+    maxNumBatchedTokens: config.max_num_batched_tokens,
+    maxNumScheduledTokens: config.max_num_scheduled_tokens ?? config.max_num_batched_tokens,
+    maxNumSeqs: config.max_num_seqs,
+    maxNumActiveSeqs: config.max_num_active_seqs ?? config.max_num_seqs,
+    maxModelLen: config.max_model_len,
+    enableChunkedPrefill: config.enable_chunked_prefill,
+    enablePrefixCaching: config.enable_prefix_caching,
+    longPrefillTokenThreshold: config.long_prefill_token_threshold,
+    longPrefillTokenThresholdAdaptive: config.long_prefill_token_threshold_adaptive,
+    schedulerReserveFullIsl: config.scheduler_reserve_full_isl,
+    watermark: config.watermark,
+    prefillScheduleInterval: config.prefill_schedule_interval,
+    policy: config.policy,
+    asyncScheduling: config.async_scheduling,
+    numSpeculativeTokens: config.num_speculative_tokens,
+  };
+}
+
+function replay(scenario: GoldenScenario, full: boolean): Replay {
+  const { config, requests } = scenario;
+  const rows = new Rows(requests.length);
+  const recorder = new Recorder(scenario, rows);
+  const eachStep = full || scenario.max_steps !== undefined;
+  const tracer: Tracer = full
+    ? recorder.tracer
+    : { ...rows.tracer, ...(eachStep && { called() {} }) };
+  const engine = createEngine({
+    instances: [{ pool: 0, scheduler: schedulerConfig(config), cost: unitCost }],
+    router: 'round_robin',
+    seed: 0,
+    inputLatencyNs: 0,
+    tracer,
+  });
+  const handles = requests.map(({ at, prompt, max_tokens, prio }, id) => {
+    const handle = engine.submit(at * STEP_NS, {
+      promptTokens: prompt.reduce((sum, [, length]) => sum + length, 0),
+      maxTokens: max_tokens,
+      priority: prio ?? 0,
+    });
+    rows.ids.set(handle, id);
+    return handle;
+  });
+  const aborts = requests.flatMap(({ abort }, id) => (abort ? [{ id, abort }] : []));
+  for (const { id, abort } of aborts) {
+    engine.cancel(abort[0] * STEP_NS + (abort[1] === 'during' ? 1 : 0), handles[id]!);
+  }
+  const lastCommand = Math.max(
+    ...requests.map(({ at }) => at * STEP_NS),
+    ...aborts.map(({ abort }) => abort[0] * STEP_NS + 1),
+  );
+
+  const instance = engine.instances[0]!;
+  const { decodes } = instance.scheduler;
+  let end: Summary['end'] = 'done';
+  let emptyCalls = 0;
+  let lastRun = { calls: 0, steps: 0 };
+  for (let at = engine.nextEventAt(); at !== undefined; at = engine.nextEventAt()) {
+    engine.advanceTo(at);
+    if (decodes.calls >= (scenario.max_steps ?? Infinity)) {
+      end = 'max_steps';
+      break;
+    }
+    const run = { calls: decodes.calls, steps: instance.stats.numSteps };
+    // The steps of a run come before the call that follows it.
+    const steps = run.steps - lastRun.steps;
+    emptyCalls = (steps > 0 ? 0 : emptyCalls) + (run.calls - lastRun.calls - steps);
+    lastRun = run;
+    if (emptyCalls >= STUCK_AFTER && at >= lastCommand && instance.numWaiting > 0) {
+      end = 'stuck';
+      break;
+    }
+  }
+  const summary: Summary = {
+    end,
+    calls: decodes.calls,
+    preemptions: instance.scheduler.numPreemptions,
+    peak_blocks: instance.stats.peakBlocksUsed,
+    req: [],
+  };
+  const lines = full ? recorder.lines() : undefined;
+  // What is left is told by taking it away.
+  rows.closing = true;
+  for (const handle of handles) engine.cancel(engine.now, handle);
+  engine.advanceTo(engine.now);
+  summary.req = rows.rows;
+  return lines ? { lines, summary } : { summary };
+}
+
+/** The rows of the summary. */
+class Rows {
+  readonly ids = new Map<number, number>();
+  readonly rows: RequestRow[];
+  closing = false;
+
+  constructor(count: number) {
+    this.rows = Array.from({ length: count }, (_, id) => [
+      id,
+      'unfinished',
+      null,
+      0,
+      0,
+      null,
+      null,
+    ]);
+  }
+
+  readonly tracer: Tracer = {
+    requestFinish: (outcome) => this.end(outcome),
+  };
+
+  end(outcome: RequestOutcome): void {
+    const { handle, reason, scheduledAt, firstTokenAt, endedAt } = outcome;
+    const id = this.ids.get(handle)!;
+    // A step's tokens leave at its end, which is where the next one begins.
+    const step = reason === 'abort' ? Math.floor(endedAt / STEP_NS) : endedAt / STEP_NS - 1;
+    this.rows[id] = [
+      id,
+      this.closing ? 'unfinished' : reason === 'abort' ? 'abort' : 'length',
+      this.closing ? null : step,
+      outcome.outputTokens,
+      outcome.numPreemptions,
+      scheduledAt === undefined ? null : scheduledAt / STEP_NS,
+      firstTokenAt === undefined ? null : firstTokenAt / STEP_NS - 1,
+    ];
+  }
+}
+
+type Open = { -readonly [K in keyof StepLine]: StepLine[K] };
+
+/** Writes the lines a recorder would have written. */
+class Recorder {
+  readonly #lines = new Map<number, Open>();
+  readonly #batches: number[] = [];
+
+  constructor(
+    private readonly scenario: GoldenScenario,
+    private readonly rows: Rows,
+  ) {}
+
+  lines(): StepLine[] {
+    const idle = this.scenario.config.num_gpu_blocks - 1;
+    const all = [...this.#lines.values()]
+      .sort((a, b) => a.s - b.s)
+      .map((line) => ({ free: [idle, idle] as const, run: [], wait: [], ...line }));
+    return this.scenario.trace === 'digest' ? all.map(digest) : all;
+  }
+
+  #line(s: number): Open {
+    let line = this.#lines.get(s);
+    if (!line) this.#lines.set(s, (line = { s }));
+    return line;
+  }
+
+  #push(
+    s: number,
+    key: 'add' | 'abort' | 'abort2' | 'new' | 'res' | 'pre' | 'fin',
+    handle: number,
+  ) {
+    const line = this.#line(s);
+    line[key] = [...(line[key] ?? []), this.rows.ids.get(handle)!];
+  }
+
+  readonly tracer: Tracer = {
+    requestArrive: (at, handle) => this.#push(Math.ceil(at / STEP_NS), 'add', handle),
+    requestSchedule: (at, handle, { resumed }) =>
+      this.#push(at / STEP_NS, resumed ? 'res' : 'new', handle),
+    requestPreempt: (at, handle) => this.#push(at / STEP_NS, 'pre', handle),
+    requestFinish: (outcome) => {
+      this.rows.end(outcome);
+      if (this.rows.closing) return;
+      const { endedAt, handle, reason } = outcome;
+      const s = Math.floor(endedAt / STEP_NS);
+      if (reason !== 'abort') this.#push(s - 1, 'fin', handle);
+      else this.#push(s, endedAt % STEP_NS === 0 ? 'abort' : 'abort2', handle);
+    },
+    called: ({ at, scheduled, freeBlocks, running, waiting }) => {
+      const line = this.#line(at / STEP_NS);
+      const { ids } = this.rows;
+      line.sched = scheduled.map(({ handle, numTokens, numComputedTokens }) => [
+        ids.get(handle)!,
+        numTokens,
+        numComputedTokens,
+      ]);
+      this.#batches.push(line.s);
+      this.#settle(line, freeBlocks, running(), waiting());
+    },
+    tokens: ({ at, count, handles }) => {
+      if (!this.scenario.config.async_scheduling) return;
+      const line = this.#line(at / STEP_NS - 1);
+      const { ids } = this.rows;
+      line.out = Array.from(handles.subarray(0, count), (handle) => [ids.get(handle)!, 1]);
+    },
+    updated: ({ at, freeBlocks, running, waiting }) => {
+      const line = this.#line(at / STEP_NS - 1);
+      this.#settle(line, freeBlocks, running(), waiting());
+      if (!this.scenario.config.async_scheduling) return;
+      // The oldest batch, unless it is the one just scheduled.
+      if (this.#batches.length > 0 && this.#batches[0] !== line.s)
+        line.upd = this.#batches.shift()!;
+    },
+  };
+
+  #settle(line: Open, free: number, running: number[], waiting: number[]): void {
+    const { ids } = this.rows;
+    line.free = line.free ? [line.free[0], free] : [free, free];
+    line.run = running.map((handle) => ids.get(handle)!);
+    line.wait = waiting.map((handle) => ids.get(handle)!);
+  }
+}

@@ -19,8 +19,31 @@ export interface Tracer {
   requestFinish?(outcome: RequestOutcome): void;
   /** A step ended. Asking for steps makes the engine expand its runs. */
   step?(step: StepEvent): void;
+  /** A schedule call was made. For whoever replays decisions one by one; expands runs. */
+  called?(call: CallView): void;
+  /** The tokens of a batch were delivered, and those that got their last one have ended. */
+  updated?(call: CallView): void;
   /** Tokens left, all at the end of one step of one instance. Asking expands runs as well. */
   tokens?(batch: TokenBatch): void;
+}
+
+/** The scheduler of an instance, as it stands when it is told of. Valid during the call. */
+export interface CallView {
+  readonly at: TimeNs;
+  readonly instance: number;
+  /** Served by the call just made, in the order of the batch. */
+  readonly scheduled: readonly ScheduledRequest[];
+  readonly freeBlocks: number;
+  readonly cachedBlocks: number;
+  running(): RequestHandle[];
+  /** In the order in which they would be served. */
+  waiting(): RequestHandle[];
+}
+
+export interface ScheduledRequest {
+  readonly handle: RequestHandle;
+  readonly numTokens: number;
+  readonly numComputedTokens: number;
 }
 
 export interface Admission {
@@ -92,5 +115,7 @@ const EVENT_NAMES = [
   'requestPreempt',
   'requestFinish',
   'step',
+  'called',
+  'updated',
   'tokens',
 ] as const satisfies readonly (keyof Tracer)[];

@@ -1,0 +1,153 @@
+/**
+ * The engine: instances behind a router, sharing one table of requests and one time.
+ *
+ * With one instance there is nothing to route, and commands go straight to it, even those of the
+ * future. With several, an arrival is routed at its instant, when all instances have come that far.
+ */
+
+import type {
+  Engine,
+  EngineOptions,
+  InstanceSnapshot,
+  RequestHandle,
+  RequestSpec,
+} from '../engine.js';
+import { invariant } from '../errors.js';
+import type { RunReport } from '../metrics/report.js';
+import { RunMetrics } from '../metrics/run-metrics.js';
+import { type Request, RequestTable } from '../request/request.js';
+import { Rng } from '../rng.js';
+import type { TimeNs } from '../units.js';
+import { Inbox } from './inbox.js';
+import { Instance } from './instance.js';
+import type { Router } from './router.js';
+import { routerNamed } from './routers/index.js';
+
+export function createEngine(options: EngineOptions): Cluster {
+  return new Cluster(options);
+}
+
+export class Cluster implements Engine {
+  readonly instances: readonly Instance[];
+  readonly metrics: RunMetrics;
+  readonly #table = new RequestTable();
+  readonly #router: Router;
+  readonly #inputLatencyNs: number;
+  /** Arrivals that have not been routed yet; empty when there is one instance. */
+  readonly #unrouted = new Inbox();
+  readonly #maxModelLen: number;
+  #now: TimeNs = 0;
+  #startedAt: TimeNs | undefined;
+
+  constructor(options: EngineOptions) {
+    invariant(options.instances.length > 0, 'a cluster has an instance');
+    this.metrics = options.metrics ?? new RunMetrics(undefined, false);
+    this.#inputLatencyNs = options.inputLatencyNs;
+    this.#router = routerNamed(options.router).create(new Rng(options.seed).stream('router'));
+    this.#maxModelLen = Math.max(...options.instances.map((i) => i.scheduler.maxModelLen));
+    this.instances = options.instances.map(
+      (config, i) => new Instance(config, i, this.#table, this.metrics, options.tracer),
+    );
+  }
+
+  get now(): TimeNs {
+    return this.#now;
+  }
+
+  get numSubmitted(): number {
+    return this.#table.numSubmitted;
+  }
+
+  get numUnfinished(): number {
+    return this.#table.numAlive;
+  }
+
+  submit(at: TimeNs, spec: RequestSpec): RequestHandle {
+    invariant(at >= this.#now, 'a request arrives no earlier than now');
+    this.#startedAt ??= at;
+    const request = this.#table.open(at, spec, this.#maxModelLen);
+    const entersAt = at + this.#inputLatencyNs;
+    if (this.instances.length === 1) this.instances[0]!.enqueue(entersAt, request);
+    else this.#unrouted.push(entersAt, request);
+    return request.handle;
+  }
+
+  cancel(at: TimeNs, handle: RequestHandle): void {
+    invariant(at >= this.#now, 'a cancellation comes no earlier than now');
+    const request = this.#table.find(handle);
+    if (!request) return;
+    // Not routed yet: any instance can end it.
+    this.instances[Math.max(0, request.instance)]!.cancel(at, request);
+  }
+
+  nextEventAt(): TimeNs | undefined {
+    let at = this.#unrouted.nextAt;
+    for (const instance of this.instances) at = Math.min(at, instance.nextEventAt());
+    return at === Infinity ? undefined : at;
+  }
+
+  advanceTo(t: TimeNs): void {
+    if (this.instances.length === 1) this.instances[0]!.advanceTo(t);
+    else this.#advanceTogether(t);
+    if (t > this.#now && t !== Infinity) this.#now = t;
+  }
+
+  #advanceTogether(t: TimeNs): void {
+    for (;;) {
+      const routeAt = this.#unrouted.nextAt;
+      let next: Instance | undefined;
+      let at = Infinity;
+      for (const instance of this.instances) {
+        const eventAt = instance.nextEventAt();
+        if (eventAt < at) [next, at] = [instance, eventAt];
+      }
+      if (routeAt <= at) {
+        if (routeAt > t || routeAt === Infinity) return;
+        this.#now = routeAt;
+        const request = this.#unrouted.shift();
+        if (request) this.#route(routeAt, request);
+      } else {
+        if (at > t || !next) return;
+        this.#now = at;
+        next.advanceTo(at);
+      }
+    }
+  }
+
+  #route(at: TimeNs, request: Request): void {
+    const chosen = this.instances[this.#router.choose(request.spec, this.instances)]!;
+    const { maxModelLen } = chosen.config.scheduler;
+    request.endComputed = Math.min(request.endComputed, maxModelLen - 1);
+    chosen.enqueue(at, request);
+  }
+
+  snapshot(): readonly InstanceSnapshot[] {
+    return this.instances.map((instance) => instance.snapshot(this.#now));
+  }
+
+  report(): RunReport {
+    const { metrics } = this;
+    const startedAt = this.#startedAt ?? 0;
+    const endedAt = Math.max(...this.instances.map((instance) => instance.now), startedAt);
+    const durationNs = endedAt - startedAt;
+    return {
+      durationNs,
+      submitted: this.#table.numSubmitted,
+      completed: metrics.completed,
+      aborted: metrics.aborted,
+      rejected: metrics.rejected,
+      unfinished: this.#table.numAlive,
+      totalInputTokens: metrics.inputTokens,
+      totalOutputTokens: metrics.outputTokens,
+      totalCachedTokens: metrics.cachedTokens,
+      ttft: metrics.ttft.summary(),
+      tpot: metrics.tpot.summary(),
+      itl: metrics.itl.summary(),
+      e2el: metrics.e2el.summary(),
+      queue: metrics.queue.summary(),
+      ...(metrics.slo && { good: metrics.good }),
+      instances: this.instances.map((instance) => instance.report(durationNs)),
+      stuck: this.instances.some((instance) => instance.isStuck),
+    };
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Tells a tracer what one instance does, in the detail it asked for. What nobody asked for is not even
+ * collected.
+ */
+
+import type { RequestHandle } from '../engine.js';
+import { NEVER, type Request } from '../request/request.js';
+import type { Batch } from '../sched/batch.js';
+import type { SchedulerEars } from '../sched/scheduler.js';
+import type { CallView, ScheduledRequest, StepEvent, TokenBatch, Tracer } from '../trace/tracer.js';
+import type { TimeNs } from '../units.js';
+import type { Instance } from './instance.js';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+export class InstanceTeller {
+  /** Whether the tracer wants to hear of every step, so that runs are expanded. */
+  readonly everyStep: boolean;
+  readonly ears: SchedulerEars;
+  readonly #scheduled: ScheduledRequest[] = [];
+  #handles = new Float64Array(256);
+  #numTokens = new Uint8Array(256).fill(1);
+
+  constructor(
+    private readonly owner: Instance,
+    private readonly tracer: Tracer,
+  ) {
+    this.everyStep = Boolean(tracer.step || tracer.tokens || tracer.called || tracer.updated);
+    this.ears = {
+      admitted: (request, hitTokens, resumed) => this.#admitted(request, hitTokens, resumed),
+      preempted: (request) => tracer.requestPreempt?.(owner.now, request.handle, owner.index),
+      ...(tracer.called && {
+        scheduled: (request: Request, numTokens: number, computed: number) => {
+          this.#scheduled.push({
+            handle: request.handle,
+            numTokens,
+            numComputedTokens: computed,
+          });
+        },
+      }),
+    };
+  }
+
+  #admitted(request: Request, cachedTokens: number, resumed: boolean): void {
+    const { owner } = this;
+    owner.stats.prefixQueries += request.known;
+    owner.stats.prefixHits += cachedTokens;
+    if (!this.tracer.requestSchedule) return;
+    this.tracer.requestSchedule(owner.now, request.handle, {
+      instance: owner.index,
+      resumed,
+      cachedTokens,
+      knownTokens: request.known,
+    });
+  }
+
+  called(at: TimeNs): void {
+    if (!this.tracer.called) return;
+    this.tracer.called(this.#view(at));
+    this.#scheduled.length = 0;
+  }
+
+  updated(at: TimeNs): void {
+    if (this.tracer.updated) this.tracer.updated(this.#view(at));
+  }
+
+  /** The step in which `batch` was computed is over; its tokens are about to be delivered. */
+  delivering(startAt: TimeNs, endAt: TimeNs, batch: Batch): void {
+    if (!this.everyStep) return;
+    const { tracer, owner } = this;
+    if (tracer.step && batch.numTokens > 0) {
+      const event: StepEvent = {
+        instance: owner.index,
+        startAt,
+        endAt,
+        durationNs: endAt - startAt,
+        shape: batch.shape,
+        numRunning: owner.numRunning,
+        numWaiting: owner.numWaiting,
+        freeBlocks: owner.kv.free,
+      };
+      tracer.step(event);
+    }
+    if (tracer.tokens) this.#tokens(endAt, batch);
+  }
+
+  #tokens(at: TimeNs, batch: Batch): void {
+    const most = this.owner.numRunning + batch.stalling.size;
+    if (most > this.#handles.length) {
+      this.#handles = new Float64Array(most * 2);
+      this.#numTokens = new Uint8Array(most * 2).fill(1);
+    }
+    const handles = this.#handles;
+    const { call, stalling } = batch;
+    let count = 0;
+    // Preempted while their token was in flight: they still get it, at their place in the batch.
+    const stalled = stalling.inOrder((request) => request.phase === 'waiting');
+    let nextStalled = 0;
+    const { head } = this.owner.scheduler.running;
+    for (let request = head; request; request = request.next) {
+      if (request.firstCall > call || call > request.lastCall || request.firstCall === NEVER)
+        continue;
+      while (nextStalled < stalled.length && stalled[nextStalled]!.position < request.position) {
+        handles[count++] = stalled[nextStalled++]!.handle;
+      }
+      handles[count++] = request.handle;
+    }
+    while (nextStalled < stalled.length) handles[count++] = stalled[nextStalled++]!.handle;
+    if (count === 0) return;
+    const tokens: Writable<TokenBatch> = {
+      at,
+      instance: this.owner.index,
+      count,
+      handles,
+      numTokens: this.#numTokens,
+    };
+    this.tracer.tokens!(tokens);
+  }
+
+  #view(at: TimeNs): CallView {
+    const { owner } = this;
+    const { scheduler, kv } = owner;
+    return {
+      at,
+      instance: owner.index,
+      scheduled: this.#scheduled,
+      freeBlocks: kv.free,
+      cachedBlocks: kv.cachedBlocks,
+      running: () => handlesOf(scheduler.running),
+      waiting: () => handlesOf(scheduler.waiting),
+    };
+  }
+}
+
+function handlesOf(requests: Iterable<Request>): RequestHandle[] {
+  return Array.from(requests, (request) => request.handle);
+}

@@ -1,0 +1,49 @@
+/**
+ * What one instance did: sums over its steps, from which FLOP, bytes, utilisation and energy follow,
+ * and means over time of its queues and its KV.
+ */
+
+import type { StepShape } from '../engine.js';
+import type { DurationNs } from '../units.js';
+
+export class InstanceStats {
+  numSteps = 0;
+  busyNs: DurationNs = 0;
+  prefillTokens = 0;
+  decodeTokens = 0;
+  prefillPairs = 0;
+  prefillWindowPairs = 0;
+  decodeContext = 0;
+  decodeWindowContext = 0;
+  numSampled = 0;
+  prefixQueries = 0;
+  prefixHits = 0;
+  peakBlocksUsed = 0;
+  peakRunning = 0;
+  peakWaiting = 0;
+  /** Integrals over time, in request·ns and token·ns. */
+  runningTime = 0;
+  waitingTime = 0;
+  residentTime = 0;
+
+  /** One step of this shape begins. */
+  step(shape: StepShape): void {
+    this.numSteps++;
+    this.prefillTokens += shape.prefillTokens;
+    this.prefillPairs += shape.prefillPairs;
+    this.prefillWindowPairs += shape.prefillWindowPairs;
+    this.numSampled += shape.numSampled;
+    this.decodeTokens += shape.numDecodes;
+    this.decodeContext += shape.decodeContext;
+    this.decodeWindowContext += shape.decodeWindowContext;
+  }
+
+  /** `steps` more of pure decodes; contexts are sums over all of them. */
+  decodeSteps(steps: number, numDecodes: number, context: number, windowContext: number): void {
+    this.numSteps += steps;
+    this.decodeTokens += steps * numDecodes;
+    this.numSampled += steps * numDecodes;
+    this.decodeContext += context;
+    this.decodeWindowContext += windowContext;
+  }
+}

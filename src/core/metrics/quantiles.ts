@@ -1,0 +1,143 @@
+/**
+ * A sketch of a distribution: counts in buckets of constant relative width, plus exact moments.
+ *
+ * The bucket of a value is read off its bits: the exponent and the top 7 bits of the mantissa of the
+ * double. 128 buckets an octave mean that a bucket's middle is off by less than 0.4 %. No logarithm is
+ * taken, and a sketch is 64 KB whatever it has seen. With `exact`, the samples are kept as well.
+ */
+
+import { NS_PER_MS } from '../units.js';
+import type { LatencySummary } from './report.js';
+
+const MANTISSA_BITS = 7;
+/** Values below 1 ns share the first bucket; 2^53 ns end the clock. */
+const FIRST = 1023 << MANTISSA_BITS;
+const NUM_BUCKETS = 54 << MANTISSA_BITS;
+const SHIFT = 20 - MANTISSA_BITS;
+
+const double = new Float64Array(1);
+const words = new Uint32Array(double.buffer);
+const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
+
+function bucketOf(ns: number): number {
+  if (ns < 1) return 0;
+  double[0] = ns;
+  return Math.min((words[HIGH]! >>> SHIFT) - FIRST, NUM_BUCKETS - 1);
+}
+
+/** Where bucket `i` begins, in nanoseconds. */
+function lowerEdge(i: number): number {
+  words[HIGH] = (i + FIRST) << SHIFT;
+  words[1 - HIGH] = 0;
+  return double[0]!;
+}
+
+export class LatencySketch {
+  readonly #counts = new Float64Array(NUM_BUCKETS);
+  #count = 0;
+  #sum = 0;
+  #sumSquares = 0;
+  #min = Infinity;
+  #max = 0;
+  #samples: Float64Array | undefined;
+  #sorted = false;
+
+  constructor(exact = false) {
+    if (exact) this.#samples = new Float64Array(1024);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(ns: number): void {
+    if (this.#samples) this.#keep(ns);
+    this.addWeighted(ns, 1);
+  }
+
+  /** `weight` samples of the same value. Not kept one by one: for gaps between tokens. */
+  addWeighted(ns: number, weight: number): void {
+    if (weight === 0) return;
+    this.#counts[bucketOf(ns)]! += weight;
+    this.#count += weight;
+    this.#sum += ns * weight;
+    this.#sumSquares += ns * ns * weight;
+    if (ns < this.#min) this.#min = ns;
+    if (ns > this.#max) this.#max = ns;
+  }
+
+  /** The samples `first, first + growth, …`: `steps` of them, each `weight` times; a visit per bucket. */
+  addArithmetic(first: number, growth: number, steps: number, weight: number): void {
+    if (steps <= 0 || weight === 0) return;
+    const last = first + (steps - 1) * growth;
+    let value = first;
+    for (let left = steps; left > 0; ) {
+      const bucket = bucketOf(value);
+      const inside = growth > 0 ? Math.ceil((lowerEdge(bucket + 1) - value) / growth) : left;
+      const taken = Math.min(left, Math.max(1, inside));
+      this.#counts[bucket]! += taken * weight;
+      value += taken * growth;
+      left -= taken;
+    }
+    const n = steps;
+    this.#count += n * weight;
+    this.#sum += weight * (n * first + (growth * n * (n - 1)) / 2);
+    this.#sumSquares +=
+      weight *
+      (n * first * first +
+        first * growth * n * (n - 1) +
+        (growth * growth * (n - 1) * n * (2 * n - 1)) / 6);
+    if (first < this.#min) this.#min = first;
+    if (last > this.#max) this.#max = last;
+  }
+
+  summary(): LatencySummary {
+    const count = this.#count;
+    const mean = count > 0 ? this.#sum / count : 0;
+    const variance = count > 0 ? Math.max(0, this.#sumSquares / count - mean * mean) : 0;
+    return {
+      count,
+      meanMs: mean / NS_PER_MS,
+      stdMs: Math.sqrt(variance) / NS_PER_MS,
+      minMs: count > 0 ? this.#min / NS_PER_MS : 0,
+      maxMs: this.#max / NS_PER_MS,
+      exact: this.#samples !== undefined,
+      quantileMs: (q) => this.#quantile(q) / NS_PER_MS,
+    };
+  }
+
+  /** As numpy's default: linear between the two nearest ranks. */
+  #quantile(q: number): number {
+    if (this.#count === 0) return 0;
+    const rank = q * (this.#count - 1);
+    if (this.#samples) {
+      if (!this.#sorted) this.#samples.subarray(0, this.#count).sort();
+      this.#sorted = true;
+      const below = this.#samples[Math.floor(rank)]!;
+      return below + (this.#samples[Math.ceil(rank)]! - below) * (rank % 1);
+    }
+    let before = 0;
+    for (let i = 0; i < NUM_BUCKETS; i++) {
+      const here = this.#counts[i]!;
+      if (before + here > rank) {
+        const edge = i === 0 ? 0 : lowerEdge(i);
+        const value = edge + (lowerEdge(i + 1) - edge) * ((rank - before + 0.5) / here);
+        return Math.min(Math.max(value, this.#min), this.#max);
+      }
+      before += here;
+    }
+    return this.#max;
+  }
+
+  #keep(ns: number): void {
+    let samples = this.#samples!;
+    if (this.#count === samples.length) {
+      const grown = new Float64Array(samples.length * 2);
+      grown.set(samples);
+      this.#samples = grown;
+      samples = grown;
+    }
+    samples[this.#count] = ns;
+    this.#sorted = false;
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * What one schedule call decided, kept until its tokens are delivered: at the end of the same step, or
+ * of the next one under asynchronous scheduling.
+ *
+ * Decodes that flow along, one token a step, are a number (`steady`). Named are only those for whom
+ * this batch is special: a first token, a token after a gap, a last token.
+ */
+
+import type { StepShape } from '../engine.js';
+import type { Request } from '../request/request.js';
+import type { Ticks } from '../units.js';
+
+export class Batch {
+  /** Number of the schedule call, from 1; of the last one when a run repeats it. */
+  call = 0;
+  numTokens = 0;
+  /** Decodes whose previous token was in the batch before: their gap is the step itself. */
+  steady = 0;
+  ticks: Ticks = 0;
+  readonly shape: StepShape = emptyShape();
+  /** Requests that get their first token, or the first one after having missed a step. */
+  readonly singles = new RequestBag();
+  /** Requests that get their last token. */
+  readonly finishing = new RequestBag();
+  /** Requests that get a token and then stall: preempted or left out while it was in flight. */
+  readonly stalling = new RequestBag();
+
+  reset(call: number): void {
+    this.call = call;
+    this.numTokens = 0;
+    this.steady = 0;
+    this.ticks = 0;
+    this.singles.clear();
+    this.finishing.clear();
+    this.stalling.clear();
+    clearShape(this.shape);
+  }
+
+  /** Becomes the batch of a later call of a run of which `other` is the first. */
+  repeat(other: Batch, call: number, ticks: Ticks): void {
+    this.reset(call);
+    this.numTokens = other.numTokens;
+    this.steady = other.steady;
+    this.ticks = ticks;
+    Object.assign(this.shape, other.shape);
+  }
+}
+
+/**
+ * A reusable list of requests that may have ended since they were put in: a record is recognised by
+ * its handle. (Emptying an array by its length would give its memory back, and cost more than a step.)
+ */
+export class RequestBag {
+  readonly #requests: Request[] = [];
+  readonly #handles: number[] = [];
+  size = 0;
+
+  add(request: Request): void {
+    this.#requests[this.size] = request;
+    this.#handles[this.size++] = request.handle;
+  }
+
+  clear(): void {
+    this.size = 0;
+  }
+
+  /** The i-th request, or `undefined` when it has ended meanwhile. */
+  at(i: number): Request | undefined {
+    const request = this.#requests[i]!;
+    return request.handle === this.#handles[i] && request.phase !== 'ended' ? request : undefined;
+  }
+
+  has(request: Request): boolean {
+    for (let i = 0; i < this.size; i++) if (this.at(i) === request) return true;
+    return false;
+  }
+
+  /** Those still alive of which `keep` holds, in order of admission. */
+  inOrder(keep: (request: Request) => boolean): readonly Request[] {
+    if (this.size === 0) return NOBODY;
+    const alive = Array.from({ length: this.size }, (_, i) => this.at(i));
+    return alive
+      .filter((request) => request !== undefined && keep(request))
+      .sort((a, b) => a!.position - b!.position) as Request[];
+  }
+
+  /** Sorts by order of admission, which is the order of a batch. */
+  sortByPosition(): void {
+    const requests = this.#requests;
+    for (let i = 1; i < this.size; i++) {
+      const request = requests[i]!;
+      const handle = this.#handles[i]!;
+      let j = i - 1;
+      for (; j >= 0 && requests[j]!.position > request.position; j--) {
+        requests[j + 1] = requests[j]!;
+        this.#handles[j + 1] = this.#handles[j]!;
+      }
+      requests[j + 1] = request;
+      this.#handles[j + 1] = handle;
+    }
+  }
+}
+
+const NOBODY: readonly Request[] = [];
+
+function emptyShape(): StepShape {
+  return {
+    numDecodes: 0,
+    decodeContext: 0,
+    decodeWindowContext: 0,
+    prefillTokens: 0,
+    numPrefills: 0,
+    prefillPairs: 0,
+    prefillWindowPairs: 0,
+    prefillHistory: 0,
+    numSampled: 0,
+  };
+}
+
+function clearShape(shape: StepShape): void {
+  shape.numDecodes = 0;
+  shape.decodeContext = 0;
+  shape.decodeWindowContext = 0;
+  shape.prefillTokens = 0;
+  shape.numPrefills = 0;
+  shape.prefillPairs = 0;
+  shape.prefillWindowPairs = 0;
+  shape.prefillHistory = 0;
+  shape.numSampled = 0;
+}
+
+/** Adds to a shape a chunk of a prompt of which `history` tokens are computed. */
+export function addPrefill(shape: StepShape, chunk: number, history: number, window: number): void {
+  shape.numPrefills++;
+  shape.prefillTokens += chunk;
+  shape.prefillHistory += history;
+  shape.prefillPairs += chunk * (history + (chunk + 1) / 2);
+  shape.prefillWindowPairs += windowPairs(chunk, history, window);
+}
+
+/** Σ over the tokens of a chunk of min(tokens up to and including it, window). */
+function windowPairs(chunk: number, history: number, window: number): number {
+  const growing = Math.max(0, Math.min(chunk, window - history));
+  return (
+    growing * (history + (growing + 1) / 2) + (chunk - growing) * (chunk > growing ? window : 0)
+  );
+}
