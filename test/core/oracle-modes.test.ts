@@ -159,6 +159,19 @@ describe('asynchronous mode', () => {
     expect(column(rows, 'sched').slice(0, 4)).toEqual([[[0, 4, 0]], [[0, 1, 4]], [], [[1, 4, 0]]]);
   });
 
+  it('rule 34: who computes again after a preemption, with nothing in flight, goes to the end', () => {
+    const { lines: rows, summary } = run(
+      [
+        { prompt: 16, out: 8 },
+        { prompt: 19, out: 3 },
+      ],
+      { ...ASYNC, max_num_batched_tokens: 20 },
+    );
+    const resumed = rows.findIndex(({ res }) => res);
+    expect(column(rows.slice(resumed, resumed + 2), 'sched')).toEqual([[[1, 20, 0]], [[1, 1, 20]]]);
+    expect(summary.end).toBe('done');
+  });
+
   it('rule 35: a block is cached when the token that completes it has been delivered', () => {
     const rows = lines([{ prompt: 6, out: 7 }], { ...CACHE, ...ASYNC });
     // Two blocks when computed is 9; the third in the last update, when nothing is in flight.
@@ -243,6 +256,10 @@ describe('speculative decoding', () => {
     ]);
   });
 
+  it('rule 40: the gate does not count lookahead blocks', () => {
+    expect(lines([{ prompt: 40, out: 1 }], EAGLE)[0]?.sched).toEqual([[0, 16, 0]]);
+  });
+
   it('rule 41: a draft model costs every scheduled request one slot more', () => {
     const rows = lines(
       [
@@ -290,6 +307,33 @@ describe('speculative decoding', () => {
       ],
     });
     expect(lines([{ prompt: 1, out: 2 }], NGRAM)[0]?.sched).toEqual([[0, 1, 0]]);
+  });
+
+  it('rule 43: padding looks at running requests, not at other admissions', () => {
+    const alone: Ask[] = [
+      { prompt: 4, out: 9 },
+      { prompt: 1, out: 2 },
+    ];
+    expect(lines(alone, NGRAM)[0]?.sched).toEqual([
+      [0, 4, 0],
+      [1, 1, 0],
+    ]);
+    const beside: Ask[] = [{ prompt: 2, out: 9 }, ...alone.map((ask) => ({ ...ask, at: 1 }))];
+    expect(lines(beside, NGRAM)[1]?.sched).toEqual([
+      [0, 3, 2],
+      [1, 4, 0],
+      [2, 3, 0],
+    ]);
+  });
+
+  it('rule 43: nothing is padded past max_model_len', () => {
+    const asks: Ask[] = [
+      { prompt: 1, out: 9 },
+      { at: 1, prompt: 1, out: 2 },
+    ];
+    const padded = (max_model_len: number) => lines(asks, { ...NGRAM, max_model_len })[1]?.sched;
+    expect(padded(4)?.[1]).toEqual([1, 3, 0]);
+    expect(padded(3)?.[1]).toEqual([1, 1, 0]);
   });
 
   it('rule 44: with eagle a block can be found only when the token after it is known', () => {
@@ -375,5 +419,19 @@ describe('cadence', () => {
     );
     // Request 1 comes in during the hold and does not start another one.
     expect(column(rows, 'new').slice(0, 4)).toEqual([[0], [1], undefined, [2]]);
+  });
+
+  it('rule 47: a running chunk that is scheduled carries prefill', () => {
+    const rows = lines(
+      [
+        { prompt: 4, out: 12 },
+        { at: 1, prompt: 20, out: 2 },
+      ],
+      { ...every3, max_num_batched_tokens: 8 },
+    );
+    const chunks = rows.filter(({ sched }) =>
+      sched?.some(([id, tokens]) => id === 1 && tokens > 1),
+    );
+    expect(column(chunks, 's')).toEqual([3, 6, 9]);
   });
 });

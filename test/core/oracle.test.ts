@@ -220,10 +220,10 @@ describe('admission', () => {
     const watermark = { watermark: 0.2, max_num_batched_tokens: 64 };
     const beside: Ask[] = [
       { prompt: 4, out: 4 },
-      { prompt: 32, out: 2 },
+      { prompt: 36, out: 2 },
     ];
     expect(lines(beside, watermark)[0]).toMatchObject({ run: [0], wait: [1] });
-    expect(lines(beside.slice(1), watermark)[0]).toMatchObject({ run: [0], free: [2, 2] });
+    expect(lines(beside.slice(1), watermark)[0]).toMatchObject({ run: [0], free: [1, 1] });
   });
 
   it('rule 13: a resumed request joins at the tail, ahead of those that came later', () => {
