@@ -1,0 +1,155 @@
+/**
+ * What a run shows beyond its numbers: how busy the instances were, what bounded their steps, and what
+ * the reader should be warned about.
+ */
+
+import type { StepShape } from '../core/engine.js';
+import type { InstanceReport } from '../core/metrics/report.js';
+import { explainStep } from '../core/perf/explain.js';
+import type { ResolvedPool } from '../core/perf/resolve.js';
+import { duration, grouped, percent, plural, short } from './format.js';
+import { offeredRate, type Run, requestThroughput } from './run.js';
+
+export interface Findings {
+  /** Of the run's duration, the part during which a step was under way; the mean over instances. */
+  readonly busyFraction: number;
+  readonly kvPeakFraction: number;
+  readonly kvMeanFraction: number;
+  readonly numPreemptions: number;
+  /** Hit tokens over queried tokens; absent when nothing was looked up. */
+  readonly prefixHitFraction?: number;
+  readonly meanRunning: number;
+  readonly peakRunning: number;
+  readonly meanWaiting: number;
+  readonly peakWaiting: number;
+  /** The mean step of the busiest instance; absent when nothing ran. */
+  readonly step?: StepFindings;
+  readonly warnings: readonly string[];
+}
+
+export interface StepFindings {
+  readonly meanMs: number;
+  /** Parts of the mean step by what bounds them, largest first; they add up to 1. */
+  readonly bounds: readonly { readonly bound: string; readonly fraction: number }[];
+  /** The operator most of the time goes to. */
+  readonly operator: string;
+  readonly operatorFraction: number;
+  /** FLOP per second over the data sheet's, and bytes likewise, while a step runs. */
+  readonly flopUtilization: number;
+  readonly bandwidthUtilization: number;
+}
+
+export function findingsOf(run: Run): Findings {
+  const { instances, durationNs } = run.report;
+  const mean = (value: (i: InstanceReport) => number) =>
+    instances.reduce((sum, i) => sum + value(i), 0) / Math.max(instances.length, 1);
+  const sum = (value: (i: InstanceReport) => number) => mean(value) * instances.length;
+  const peak = (value: (i: InstanceReport) => number) => Math.max(0, ...instances.map(value));
+  const queries = sum((i) => i.prefixQueries);
+  const busiest = instances.reduce<InstanceReport | undefined>(
+    (a, b) => (a && a.busyNs >= b.busyNs ? a : b),
+    undefined,
+  );
+  const findings: Findings = {
+    busyFraction: durationNs > 0 ? mean((i) => i.busyNs) / durationNs : 0,
+    kvPeakFraction: peak((i) => i.peakBlocksUsed / usableBlocks(i)),
+    kvMeanFraction: mean((i) => i.meanBlocksUsed / usableBlocks(i)),
+    numPreemptions: sum((i) => i.numPreemptions),
+    ...(queries > 0 && { prefixHitFraction: sum((i) => i.prefixHits) / queries }),
+    meanRunning: mean((i) => i.meanRunning),
+    peakRunning: peak((i) => i.peakRunning),
+    meanWaiting: mean((i) => i.meanWaiting),
+    peakWaiting: peak((i) => i.peakWaiting),
+    ...(busiest &&
+      busiest.numSteps > 0 && { step: stepFindings(run.pools[busiest.pool]!, busiest) }),
+    warnings: [],
+  };
+  return { ...findings, warnings: warningsOf(run, findings) };
+}
+
+/** Block 0 is never used. */
+const usableBlocks = ({ numBlocks }: InstanceReport): number => Math.max(1, numBlocks - 1);
+
+function stepFindings(pool: ResolvedPool, instance: InstanceReport): StepFindings {
+  const shape = meanStep(instance);
+  const { rows, seconds } = explainStep(pool, shape);
+  const all = rows.reduce((sum, row) => sum + row.seconds, 0) || 1;
+  const bounds = new Map<string, number>();
+  for (const { bound, seconds: s } of rows) bounds.set(bound, (bounds.get(bound) ?? 0) + s / all);
+  const top = rows.reduce((a, b) => (b.seconds > a.seconds ? b : a));
+  const flop = rows.reduce((sum, row) => sum + row.flop, 0);
+  const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+  const { gpu, precision } = pool.deployment;
+  return {
+    meanMs: instance.busyNs / instance.numSteps / 1e6,
+    bounds: [...bounds]
+      .map(([bound, fraction]) => ({ bound, fraction }))
+      .sort((a, b) => b.fraction - a.fraction),
+    operator: top.name,
+    operatorFraction: top.seconds / all,
+    flopUtilization: flop / seconds / precision.linear.peak,
+    bandwidthUtilization: bytes / seconds / gpu.memoryBytesPerS,
+  };
+}
+
+/** The step in the middle of all steps: every count and sum of the shape, averaged. */
+function meanStep(i: InstanceReport): StepShape {
+  const prefillTokens = i.prefillTokens / i.numSteps;
+  const numDecodes = i.decodeTokens / i.numSteps;
+  const numSampled = i.numSampled / i.numSteps;
+  return {
+    numDecodes,
+    decodeContext: i.decodeContext / i.numSteps,
+    decodeWindowContext: i.decodeWindowContext / i.numSteps,
+    prefillTokens,
+    numPrefills: Math.max(0, numSampled - numDecodes),
+    prefillPairs: i.prefillPairs / i.numSteps,
+    prefillWindowPairs: i.prefillWindowPairs / i.numSteps,
+    prefillHistory: 0,
+    numSampled,
+  };
+}
+
+/** Below this part of the offered rate, requests pile up rather than pass. */
+const KEEPS_UP = 0.95;
+/** The longest queueing that is still a fluctuation, as a part of the time over which requests arrive. */
+const FLUCTUATION = 0.05;
+
+function warningsOf(run: Run, findings: Findings): string[] {
+  const { report, offered, load, slo } = run;
+  const warnings: string[] = [];
+  const rate = offeredRate(run);
+  const throughput = requestThroughput(run);
+  const worstMs = report.queue.maxMs;
+  const open = load.maxConcurrency === undefined && rate < Infinity && !run.stopped;
+  const late = worstMs * 1e6 > FLUCTUATION * offered.spanNs;
+  if (open && throughput < KEEPS_UP * rate && late && findings.busyFraction > 0.9) {
+    warnings.push(
+      `arrivals exceed capacity: ${short(rate)} requests/s arrive, ${short(throughput)}/s complete. ` +
+        `The queue grew to ${plural(findings.peakWaiting, 'request')} (${duration(worstMs)}), so latencies ` +
+        'measure the length of the load, not the system. Lower the rate, or add instances.',
+    );
+  }
+  if (report.rejected > 0) {
+    const windows = [...new Set(run.pools.map((p) => p.scheduler.maxModelLen))];
+    warnings.push(
+      `${plural(report.rejected, 'request')} rejected: the prompt leaves no room in the context window ` +
+        `(--max-model-len ${windows.map(grouped).join(', ')}).`,
+    );
+  }
+  if (report.stuck) {
+    warnings.push(
+      `${plural(report.unfinished, 'request')} can never run: more KV is needed than the pool holds.`,
+    );
+  }
+  if (findings.numPreemptions > 0.01 * report.completed) {
+    warnings.push(
+      `${plural(findings.numPreemptions, 'preemption')}: KV ran out and work was computed again. ` +
+        'Lower --max-num-seqs, or give KV more memory.',
+    );
+  }
+  if (slo && report.completed > 0 && report.good === 0) {
+    warnings.push(`no request met the goodput bounds; ${percent(1)} missed them.`);
+  }
+  return warnings;
+}

@@ -1,0 +1,194 @@
+/**
+ * The report a person reads: what ran, how fast it was, how its latencies are distributed, how full the
+ * machine was and what held it back.
+ */
+
+import type { LatencySummary } from '../core/metrics/report.js';
+import { distribution } from './distribution.js';
+import { type Findings, findingsOf, type StepFindings } from './findings.js';
+import { duration, grouped, percent, plural, short, table } from './format.js';
+import { hardwareLabel, offeredRate, perSecond, type Run } from './run.js';
+
+export function humanReport(run: Run, findings: Findings = findingsOf(run)): string {
+  const { report } = run;
+  const lines = [
+    ...titleLines(run),
+    '',
+    ...indent(
+      table(
+        [
+          ['Duration', `${duration(report.durationNs / 1e6)} simulated`],
+          ['Requests', requestsLine(run)],
+          ['Throughput', throughputLine(run)],
+          ...(report.good === undefined ? [] : [['Goodput', goodputLine(run)]]),
+        ],
+        2,
+      ),
+    ),
+    '',
+    ...indent(latencyTable(run)),
+    '',
+    ...indent(
+      table(
+        [
+          ['KV cache', kvLine(run, findings)],
+          ['Batch', batchLine(findings)],
+          ['Preemptions', grouped(findings.numPreemptions)],
+          ['Busy', `${percent(findings.busyFraction)} of the time`],
+          ...(findings.step ? stepRows(findings.step) : []),
+          ['Times from', levelLine(run)],
+        ],
+        2,
+      ),
+    ),
+    ...notes('Warning', findings.warnings),
+    ...notes('Note', [...new Set(run.pools.flatMap((pool) => pool.notes))]),
+  ];
+  if (run.stopped) lines.push('', 'Stopped before its end: this is what was done so far.');
+  return `${lines.join('\n')}\n`;
+}
+
+const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
+
+function titleLines(run: Run): string[] {
+  const pools = run.pools.map((pool) => {
+    const count = pool.spec.numInstances === 1 ? '' : `${pool.spec.numInstances} × `;
+    return `${pool.spec.model.name} on ${count}${hardwareLabel(pool)}, ${pool.engine.name} ${pool.engine.since}+`;
+  });
+  return [...pools, loadLine(run)];
+}
+
+/** The load in one line: what, how long, how fast. */
+function loadLine(run: Run): string {
+  const { load, offered } = run;
+  const what = run.trace ?? drawnLabel(load.source);
+  const requests = plural(offered.numRequests, 'request');
+  const rate = offeredRate(run);
+  const pace = rate === Infinity ? 'all at once' : `at ${short(rate)}/s`;
+  const bound =
+    load.maxConcurrency === undefined ? '' : `, at most ${grouped(load.maxConcurrency)} in flight`;
+  return `${what}: ${requests} ${pace}${bound}`;
+}
+
+function drawnLabel(source: Run['load']['source']): string {
+  if (source.kind !== 'random') return 'Given requests';
+  const spread = source.rangeRatio > 0 ? ` ± ${percent(source.rangeRatio)}` : '';
+  const prefix = source.prefixLen > 0 ? `, ${grouped(source.prefixLen)} shared` : '';
+  return `${grouped(source.inputLen)} in, ${grouped(source.outputLen)} out${spread}${prefix}`;
+}
+
+function requestsLine({ report }: Run): string {
+  const parts = [`${grouped(report.completed)} completed`];
+  if (report.rejected > 0) parts.push(`${grouped(report.rejected)} rejected`);
+  if (report.aborted > 0) parts.push(`${grouped(report.aborted)} aborted`);
+  if (report.unfinished > 0) parts.push(`${grouped(report.unfinished)} unfinished`);
+  return parts.join(', ');
+}
+
+function throughputLine({ report }: Run): string {
+  const { durationNs, completed, totalInputTokens, totalOutputTokens } = report;
+  const rate = (count: number) => short(perSecond(count, durationNs));
+  return (
+    `${rate(completed)} requests/s, ${rate(totalInputTokens)} input and ` +
+    `${rate(totalOutputTokens)} output tokens/s`
+  );
+}
+
+function goodputLine({ report, slo = {} }: Run): string {
+  const bounds = [
+    ['TTFT', slo.ttftMs],
+    ['TPOT', slo.tpotMs],
+    ['E2E', slo.e2elMs],
+  ] as const;
+  const text = bounds
+    .filter(([, ms]) => ms !== undefined)
+    .map(([name, ms]) => `${name} ≤ ${duration(ms!)}`)
+    .join(', ');
+  const good = report.good ?? 0;
+  const fraction = report.completed > 0 ? good / report.completed : 0;
+  return `${short(perSecond(good, report.durationNs))} requests/s: ${percent(fraction)} met ${text}`;
+}
+
+function latencyTable({ report }: Run): string[] {
+  const row = (name: string, latency: LatencySummary) =>
+    latency.count === 0
+      ? [name, '-', '-', '-', '-', '-']
+      : [
+          name,
+          short(latency.meanMs),
+          ...[0.5, 0.9, 0.99].map((q) => short(latency.quantileMs(q))),
+          short(latency.maxMs),
+          `  ${distribution(latency)}`,
+        ];
+  const rows = [
+    ['Latency (ms)', 'mean', 'median', 'p90', 'p99', 'max'],
+    row('TTFT', report.ttft),
+    row('TPOT', report.tpot),
+    row('ITL', report.itl),
+    row('E2E', report.e2el),
+    row('Queue', report.queue),
+  ];
+  const [header, ...lines] = table(rows);
+  return [`${header}    min … max, logarithmic`, ...lines];
+}
+
+function kvLine(run: Run, findings: Findings): string {
+  const blocks = run.pools.map((pool) => pool.scheduler.numGpuBlocks - 1);
+  const tokens = run.pools.map((pool, i) => blocks[i]! * pool.scheduler.blockSize);
+  const hits =
+    findings.prefixHitFraction === undefined
+      ? ''
+      : `; prefix hits ${percent(findings.prefixHitFraction)}`;
+  return (
+    `peak ${percent(findings.kvPeakFraction)}, mean ${percent(findings.kvMeanFraction)} of ` +
+    `${blocks.map(grouped).join(' and ')} blocks (${tokens.map(grouped).join(' and ')} tokens)${hits}`
+  );
+}
+
+const batchLine = (f: Findings): string =>
+  `${short(f.meanRunning)} running on average, at most ${grouped(f.peakRunning)}; ` +
+  `${short(f.meanWaiting)} waiting, at most ${grouped(f.peakWaiting)}`;
+
+const BOUND_WORDS: Readonly<Record<string, string>> = {
+  memory: 'memory bandwidth',
+  compute: 'computing',
+  link: 'links between GPUs',
+  latency: 'kernel launches and gaps',
+  host: 'the CPU',
+};
+
+function stepRows(step: StepFindings): string[][] {
+  const parts = step.bounds
+    .filter(({ fraction }) => fraction >= 0.05)
+    .map(({ bound, fraction }) => `${BOUND_WORDS[bound] ?? bound} ${percent(fraction)}`);
+  return [
+    ['Bottleneck', `${parts.join(', ')} of the mean step (${duration(step.meanMs)})`],
+    [
+      '',
+      `most of it: ${step.operator}, ${percent(step.operatorFraction)}; the GPU reaches ` +
+        `${percent(step.flopUtilization)} of its FLOP/s, ${percent(step.bandwidthUtilization)} of its bandwidth`,
+    ],
+  ];
+}
+
+function levelLine({ pools }: Run): string {
+  const levels = [...new Set(pools.map((pool) => pool.level))].join(' and ');
+  return `${levels} model (docs/cost-model.md), typical error in docs/fidelity.md`;
+}
+
+const notes = (title: string, texts: readonly string[]): string[] =>
+  texts.flatMap((text) => ['', ...wrap(`${title}: ${text}`, 100)]);
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = `  ${word}`;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,166 @@
+/**
+ * The result as JSON, under the keys of `vllm bench serve`, so that one reader takes a prediction and a
+ * measurement. What only a simulator knows stands in one object, `simulation`. There is no date in it:
+ * the same run gives the same bytes.
+ */
+
+import type { LatencySummary } from '../core/metrics/report.js';
+import type { ResolvedPool } from '../core/perf/resolve.js';
+import { DEFAULT_NUM_PROMPTS } from '../core/workload/load.js';
+import { type Findings, findingsOf } from './findings.js';
+import { offeredRate, perSecond, type Run } from './run.js';
+
+export type Json = { readonly [key: string]: unknown };
+
+export function resultJson(run: Run, findings: Findings = findingsOf(run)): Json {
+  const { report, load } = run;
+  const { durationNs, completed, totalInputTokens, totalOutputTokens } = report;
+  const ramp = load.rampUp;
+  return {
+    backend: 'llmservingsim',
+    model_id: run.pools[0]!.spec.model.name,
+    num_prompts: load.numPrompts ?? (run.trace ? run.offered.numRequests : DEFAULT_NUM_PROMPTS),
+    request_rate: load.requestRate ?? (run.trace || ramp ? offeredRate(run) : Infinity),
+    burstiness: load.burstiness ?? 1,
+    max_concurrency: load.maxConcurrency ?? null,
+    ...(ramp && {
+      ramp_up_strategy: ramp.strategy,
+      ramp_up_start_rps: ramp.startRps,
+      ramp_up_end_rps: ramp.endRps,
+    }),
+    duration: durationNs / 1e9,
+    completed,
+    failed: report.aborted + report.rejected,
+    total_input_tokens: totalInputTokens,
+    total_output_tokens: totalOutputTokens,
+    request_throughput: perSecond(completed, durationNs),
+    request_goodput: report.good === undefined ? null : perSecond(report.good, durationNs),
+    output_throughput: perSecond(totalOutputTokens, durationNs),
+    total_token_throughput: perSecond(totalInputTokens + totalOutputTokens, durationNs),
+    ...latencyKeys('ttft', report.ttft, run.percentiles),
+    ...latencyKeys('tpot', report.tpot, run.percentiles),
+    ...latencyKeys('itl', report.itl, run.percentiles),
+    ...latencyKeys('e2el', report.e2el, run.percentiles),
+    simulation: simulationJson(run, findings),
+  };
+}
+
+/** JSON text of a result; infinities as `"inf"`, as vLLM writes them. */
+export const jsonText = (value: unknown): string =>
+  `${JSON.stringify(value, (_, v) => (v === Infinity ? 'inf' : v), 2)}\n`;
+
+function latencyKeys(name: string, latency: LatencySummary, percentiles: readonly number[]): Json {
+  return {
+    [`mean_${name}_ms`]: latency.meanMs,
+    [`median_${name}_ms`]: latency.quantileMs(0.5),
+    [`std_${name}_ms`]: latency.stdMs,
+    ...Object.fromEntries(
+      percentiles.map((p) => [`p${p}_${name}_ms`, latency.quantileMs(p / 100)]),
+    ),
+  };
+}
+
+function simulationJson(run: Run, findings: Findings): Json {
+  const { report, slo } = run;
+  const { warnings, step, ...counts } = findings;
+  return {
+    seed: run.seed,
+    router: run.router,
+    ...(run.trace !== undefined && { trace: run.trace }),
+    stopped: run.stopped,
+    submitted: report.submitted,
+    aborted: report.aborted,
+    rejected: report.rejected,
+    unfinished: report.unfinished,
+    total_cached_tokens: report.totalCachedTokens,
+    offered_request_rate: offeredRate(run),
+    ...latencyKeys('queue', report.queue, run.percentiles),
+    quantiles: report.ttft.exact ? 'exact' : 'sketch, relative error below 0.4 %',
+    ...(slo && {
+      goodput: {
+        ...(slo.ttftMs !== undefined && { ttft_ms: slo.ttftMs }),
+        ...(slo.tpotMs !== undefined && { tpot_ms: slo.tpotMs }),
+        ...(slo.e2elMs !== undefined && { e2el_ms: slo.e2elMs }),
+        good: report.good ?? 0,
+        good_fraction: report.completed > 0 ? (report.good ?? 0) / report.completed : 0,
+      },
+    }),
+    busy_fraction: counts.busyFraction,
+    kv_usage_mean_fraction: counts.kvMeanFraction,
+    kv_usage_peak_fraction: counts.kvPeakFraction,
+    num_preemptions: counts.numPreemptions,
+    prefix_hit_fraction: counts.prefixHitFraction ?? null,
+    mean_step: step
+      ? {
+          duration_ms: step.meanMs,
+          bound_by: Object.fromEntries(step.bounds.map(({ bound, fraction }) => [bound, fraction])),
+          largest_operator: step.operator,
+          largest_operator_fraction: step.operatorFraction,
+          flop_utilization: step.flopUtilization,
+          bandwidth_utilization: step.bandwidthUtilization,
+        }
+      : null,
+    pools: run.pools.map(poolJson),
+    instances: report.instances.map((instance) => ({
+      pool: instance.pool,
+      instance: instance.instance,
+      num_steps: instance.numSteps,
+      busy_ms: instance.busyNs / 1e6,
+      prefill_tokens: instance.prefillTokens,
+      decode_tokens: instance.decodeTokens,
+      num_preemptions: instance.numPreemptions,
+      num_blocks: instance.numBlocks,
+      peak_blocks_used: instance.peakBlocksUsed,
+      mean_blocks_used: instance.meanBlocksUsed,
+      mean_running: instance.meanRunning,
+      peak_running: instance.peakRunning,
+      mean_waiting: instance.meanWaiting,
+      peak_waiting: instance.peakWaiting,
+      prefix_queries: instance.prefixQueries,
+      prefix_hits: instance.prefixHits,
+    })),
+    warnings,
+  };
+}
+
+/** A pool as it was resolved: the options it ran with, its KV memory, and where its numbers come from. */
+export function poolJson(pool: ResolvedPool): Json {
+  const { spec, scheduler, kv, deployment } = pool;
+  const { tp, pp, dp, expertParallel } = deployment.layout;
+  return {
+    model: spec.model.name,
+    hardware: spec.hardware.name,
+    engine: `${pool.engine.name} ${pool.engine.since}+ (${pool.engine.label})`,
+    level: pool.level,
+    num_instances: spec.numInstances,
+    num_gpus_per_instance: pool.numGpus,
+    options: {
+      tensor_parallel_size: tp,
+      pipeline_parallel_size: pp,
+      data_parallel_size: dp,
+      enable_expert_parallel: expertParallel,
+      max_num_seqs: scheduler.maxNumSeqs,
+      max_num_batched_tokens: scheduler.maxNumBatchedTokens,
+      max_model_len: scheduler.maxModelLen,
+      block_size: scheduler.blockSize,
+      enable_chunked_prefill: scheduler.enableChunkedPrefill,
+      enable_prefix_caching: scheduler.enablePrefixCaching,
+      long_prefill_token_threshold: scheduler.longPrefillTokenThreshold,
+      scheduling_policy: scheduler.policy,
+      async_scheduling: scheduler.asyncScheduling,
+      input_latency_ms: pool.inputLatencyNs / 1e6,
+    },
+    kv: {
+      memory_bytes: kv.memoryBytes,
+      utilization: kv.utilization,
+      weight_bytes: kv.weightBytes,
+      activation_bytes: kv.activationBytes,
+      non_torch_bytes: kv.nonTorchBytes,
+      kv_bytes: kv.kvBytes,
+      bytes_per_block: kv.bytesPerBlock,
+      num_blocks: scheduler.numGpuBlocks,
+      num_tokens: scheduler.numGpuBlocks * scheduler.blockSize,
+    },
+    notes: pool.notes,
+  };
+}
