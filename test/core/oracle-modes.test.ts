@@ -434,4 +434,23 @@ describe('cadence', () => {
     );
     expect(column(chunks, 's')).toEqual([3, 6, 9]);
   });
+
+  it('rule 47: so does an admission of which the budget leaves a single token', () => {
+    const asks: Ask[] = [
+      { prompt: 1, out: 9 },
+      { prompt: 4, out: 2 },
+    ];
+    const rows = lines(asks, { prefill_schedule_interval: 2, max_num_batched_tokens: 2 });
+    expect(column(rows.slice(0, 3), 'sched')).toEqual([
+      [
+        [0, 1, 0],
+        [1, 1, 0],
+      ],
+      [[0, 1, 1]],
+      [
+        [0, 1, 2],
+        [1, 1, 1],
+      ],
+    ]);
+  });
 });

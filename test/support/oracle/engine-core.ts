@@ -13,8 +13,9 @@ import type {
   StepLine,
   Summary,
 } from '../../parity/golden.js';
+import type { Call } from './batch.js';
 import type { OracleRequest } from './request.js';
-import { type Call, OracleScheduler } from './scheduler.js';
+import { OracleScheduler } from './scheduler.js';
 
 /** A batch under way, and the number of the step that scheduled it. */
 export interface Batch {
@@ -90,7 +91,7 @@ export class EngineCore {
     this.numCalls += 1;
     this.numEmptyCalls = call.entries.length > 0 ? 0 : this.numEmptyCalls + 1;
     this.#numPreemptions += call.preempted.length;
-    const used = this.config.num_gpu_blocks - 1 - this.scheduler.pool.numFree;
+    const used = this.config.num_gpu_blocks - 1 - this.scheduler.kv.pool.numFree;
     this.#peakBlocks = Math.max(this.#peakBlocks, used);
     for (const { request } of call.entries) this.marks[request.id]!.firstScheduled ??= now;
 
@@ -99,11 +100,10 @@ export class EngineCore {
     put(line, 'new', ids(call.admitted));
     put(line, 'res', ids(call.resumed));
     put(line, 'pre', ids(call.preempted));
-    put(
-      line,
-      'hit',
-      call.hits.map((hit) => [hit.request.id, hit.tokens, hit.known] as const),
-    );
+    if (this.config.enable_prefix_caching) {
+      const hits = call.hits.map((hit) => [hit.request.id, hit.tokens, hit.known] as const);
+      put(line, 'hit', hits);
+    }
     put(line, 'evict', call.evicted);
     put(
       line,
@@ -148,7 +148,7 @@ export class EngineCore {
 
   /** Free blocks and cached contents. */
   get blocks(): Pair {
-    return [this.scheduler.pool.numFree, this.scheduler.pool.numCached];
+    return [this.scheduler.kv.pool.numFree, this.scheduler.kv.pool.numCached];
   }
 
   /** Ends a line; `then` is `blocks` right after the schedule call. */
@@ -169,7 +169,7 @@ export class EngineCore {
       req: this.requests.map((request) => this.#row(request)),
     };
     if (!this.config.enable_prefix_caching) return summary;
-    return { ...summary, prefix: { ...this.scheduler.prefixStats } };
+    return { ...summary, prefix: { ...this.scheduler.kv.prefixStats } };
   }
 
   #row({ id, state, numOutputs, numPreemptions }: OracleRequest): RequestRow {

@@ -12,81 +12,31 @@ import {
   derive,
   type GoldenConfig,
   type GoldenRequest,
-  type Pair,
-  PREFIX_KEYS,
 } from '../../parity/golden.js';
-import { type Block, BlockPool } from './block-pool.js';
-import { Contents } from './content.js';
+import type { Call, Entry, Update } from './batch.js';
+import { Cadence } from './cadence.js';
+import { KvCache } from './kv-cache.js';
 import { byPriority, OracleRequest } from './request.js';
 import { accepted, Budget, proposed } from './speculation.js';
-
-/** One request's part in a batch. */
-export interface Entry {
-  readonly request: OracleRequest;
-  readonly numScheduled: number;
-  /** Computed tokens before this call. */
-  readonly numComputed: number;
-  /** Scheduled draft tokens, part of `numScheduled`. */
-  readonly numDrafts: number;
-  /** Whether it was admitted by this call. */
-  readonly admitted: boolean;
-  /** Whether it computes known tokens: it was admitted now, or was mid-prefill after its last step. */
-  readonly prefill: boolean;
-  /** Whether its update brings tokens (rules 4, 33). */
-  samples: boolean;
-}
-
-export interface Hit {
-  readonly request: OracleRequest;
-  readonly tokens: number;
-  readonly known: number;
-}
-
-/** What one schedule call decided. */
-export interface Call {
-  readonly entries: Entry[];
-  readonly admitted: OracleRequest[];
-  readonly resumed: OracleRequest[];
-  readonly preempted: OracleRequest[];
-  readonly hits: Hit[];
-  evicted: Pair[];
-}
-
-/** What one update did with the tokens of a batch. */
-export interface Update {
-  readonly delivered: { readonly request: OracleRequest; readonly tokens: number }[];
-  readonly accepted: { readonly request: OracleRequest; readonly drafts: number }[];
-  readonly finished: OracleRequest[];
-}
 
 export class OracleScheduler {
   readonly derived: Derived;
   readonly running: OracleRequest[] = [];
   readonly waiting: OracleRequest[] = [];
-  readonly pool: BlockPool;
-  readonly prefixStats = Object.fromEntries(PREFIX_KEYS.map((key) => [key, 0])) as Record<
-    (typeof PREFIX_KEYS)[number],
-    number
-  >;
-  readonly #contents: Contents | undefined;
+  readonly kv: KvCache;
   readonly #maxActive: number;
-  // Cadence (rules 45–47).
-  #numExecuted = 0;
-  #lastPrefill = Number.NEGATIVE_INFINITY;
-  #capacityBound = false;
+  readonly #cadence: Cadence;
 
   constructor(readonly config: GoldenConfig) {
     this.derived = derive(config);
+    this.#cadence = new Cadence(config.prefill_schedule_interval);
     this.#maxActive = config.max_num_active_seqs ?? config.max_num_seqs;
-    if (config.enable_prefix_caching) {
-      this.#contents = new Contents(config.block_size, this.derived.hash_lookahead_tokens);
-    }
-    this.pool = new BlockPool(config.num_gpu_blocks, this.#contents);
+    this.kv = new KvCache(config, this.derived);
   }
 
   /** Makes a request of a scenario; to be called in order of id, for all before the first is added. */
   prepare(id: number, spec: GoldenRequest): OracleRequest {
-    return new OracleRequest(id, spec, this.#contents?.chain(id, spec) ?? []);
+    return new OracleRequest(id, spec, this.kv.chain(id, spec));
   }
 
   add(request: OracleRequest): void {
@@ -115,17 +65,17 @@ export class OracleScheduler {
       evicted: [],
     };
     const threshold = this.#threshold();
-    const held = this.#holdsPrefill();
+    const held = this.#cadence.holds(this.running);
     const budget = new Budget(this.config, this.derived.draft_slots);
     this.#scheduleRunning(call, budget, threshold, held);
     // Rule 8: nothing is admitted in a call in which anything was preempted.
     if (call.preempted.length === 0) {
       this.#admit(call, budget, threshold, held);
-      // Rule 46: capacity bound, until a call empties the queue.
-      if (!held) this.#capacityBound = this.waiting.length > 0;
+      if (!held) this.#cadence.released(this.waiting);
     }
+    this.#cadence.called(call);
     this.#afterSchedule(call);
-    call.evicted = this.pool.takeEvicted();
+    call.evicted = this.kv.pool.takeEvicted();
     return call;
   }
 
@@ -160,7 +110,7 @@ export class OracleScheduler {
         continue;
       }
       // Rule 15: victims until it fits, or until it is the victim itself (rules 17, 18).
-      while (request.state === 'running' && !this.#grow(request, numScheduled)) {
+      while (request.state === 'running' && !this.kv.grow(request, numScheduled)) {
         const victim = this.#chooseVictim();
         const position = this.running.indexOf(victim);
         if (position < index) index -= 1;
@@ -196,25 +146,6 @@ export class OracleScheduler {
     return request.numKnown + request.numDrafts + inFlight - request.numComputed;
   }
 
-  /** Tops the block table of a running request up (rule 22). False: not enough free blocks. */
-  #grow(request: OracleRequest, numScheduled: number): boolean {
-    const target = this.#blocksFor(request.numComputed + numScheduled);
-    const missing = target - request.blocks.length;
-    if (missing > this.pool.numFree) return false;
-    if (missing > 0) request.blocks.push(...this.pool.allocate(missing));
-    return true;
-  }
-
-  /** Blocks for so many tokens and the lookahead of drafts (rules 22, 40). */
-  #blocksFor(numTokens: number): number {
-    const withLookahead = numTokens + this.derived.num_lookahead_tokens;
-    return this.#blocks(Math.min(withLookahead, this.config.max_model_len));
-  }
-
-  #blocks(numTokens: number): number {
-    return Math.ceil(numTokens / this.config.block_size);
-  }
-
   /** Rule 15: fcfs takes the tail, priority the least urgent, the asker included. */
   #chooseVictim(): OracleRequest {
     if (this.config.policy === 'fcfs') return this.running.at(-1)!;
@@ -224,9 +155,7 @@ export class OracleScheduler {
   /** Rule 16: loses its blocks and its place, keeps its outputs. */
   #preempt(request: OracleRequest, position: number): void {
     this.running.splice(position, 1);
-    this.pool.release(request.blocks);
-    request.blocks = [];
-    request.numPublished = 0;
+    this.kv.release(request);
     request.numComputed = 0;
     request.numDrafts = 0;
     request.midPrefill = false;
@@ -250,7 +179,7 @@ export class OracleScheduler {
       const request = this.waiting[0]!;
       // Rule 36: not resumed while output is pending.
       if (request.numPlaceholders > 0) return;
-      const hit = this.#lookUp(request);
+      const hit = this.kv.lookUp(request);
       const hitTokens = hit.length * this.config.block_size;
       const numDue = request.numKnown - hitTokens;
       // Rule 45: a held call admits only who needs a single token.
@@ -271,59 +200,25 @@ export class OracleScheduler {
       // Rule 9: without chunked prefill all of it must fit.
       if (!this.config.enable_chunked_prefill && numScheduled > budget.left) return;
       numScheduled = Math.min(numScheduled, budget.left);
-      if (!this.#hasRoom(request, hit, hitTokens + numScheduled)) return;
+      const anyRunning = this.running.length > 0;
+      if (!this.kv.hasRoom(request, hit, hitTokens + numScheduled, anyRunning)) return;
 
-      this.#record(call, request, hitTokens);
+      const resumed = request.numPreemptions > 0;
+      (resumed ? call.resumed : call.admitted).push(request);
+      call.hits.push({ request, tokens: hitTokens, known: request.numKnown });
+      this.kv.record(request, hitTokens);
+      request.cachedTokens ??= hitTokens;
       this.waiting.shift();
       this.running.push(request); // Rule 13: at the tail, whatever place it had before.
       request.state = 'running';
-      this.pool.touch(hit);
+      this.kv.pool.touch(hit);
       request.blocks = [...hit];
       request.numPublished = hit.length;
       request.numComputed = hitTokens;
-      invariant(this.#grow(request, numScheduled), 'an admitted request gets its blocks');
+      invariant(this.kv.grow(request, numScheduled), 'an admitted request gets its blocks');
       const numDrafts = Math.max(0, numScheduled - numDue);
       this.#put(call, budget, request, numScheduled, numDrafts, { admitted: true, prefill: true });
-      // Rule 47: a padded or single token is no prefill.
-      if (numDue > 1) this.#lastPrefill = this.#numExecuted;
     }
-  }
-
-  /** Longest run of cached blocks from the start; the last token is always computed (rule 27). */
-  #lookUp(request: OracleRequest): Block[] {
-    const hit: Block[] = [];
-    if (!this.#contents) return hit;
-    const limit = Math.floor((request.numKnown - 1) / this.config.block_size);
-    for (let i = 0; i < limit && this.#contents.tokensFor(i) <= request.numKnown; i++) {
-      const block = this.pool.find(request.chain[i]!);
-      if (!block) break;
-      hit.push(block);
-    }
-    return hit;
-  }
-
-  /** The gate (rule 10) and the blocks of this chunk (rule 11); both leave the watermark (rule 12). */
-  #hasRoom(request: OracleRequest, hit: readonly Block[], numTokens: number): boolean {
-    const watermark = this.running.length > 0 ? this.derived.watermark_blocks : 0;
-    // Rule 28: hit blocks on the free list leave it, hence count as needed.
-    const hitFree = hit.filter((block) => block.users === 0).length;
-    const fits = (blocks: number) => blocks - hit.length + hitFree + watermark <= this.pool.numFree;
-    const whole = this.#blocks(Math.min(request.numKnown, this.config.max_model_len));
-    if (this.config.scheduler_reserve_full_isl && !fits(whole)) return false;
-    return fits(this.#blocksFor(numTokens));
-  }
-
-  /** What an admission is counted as (rule 31). */
-  #record(call: Call, request: OracleRequest, hitTokens: number): void {
-    const resumed = request.numPreemptions > 0;
-    (resumed ? call.resumed : call.admitted).push(request);
-    request.cachedTokens ??= hitTokens;
-    if (!this.#contents) return;
-    call.hits.push({ request, tokens: hitTokens, known: request.numKnown });
-    const stats = this.prefixStats;
-    stats[resumed ? 'preempted_queries' : 'queries'] += request.numKnown;
-    stats[resumed ? 'preempted_hits' : 'hits'] += hitTokens;
-    stats[resumed ? 'preempted_requests' : 'requests'] += 1;
   }
 
   /** Puts a request with room for its tokens into the batch. */
@@ -337,7 +232,7 @@ export class OracleScheduler {
   ): void {
     budget.take(numScheduled);
     // Rules 26 and 42: blocks are cached before they are computed, up to the known tokens.
-    this.#publish(request, request.numComputed + numScheduled);
+    this.kv.publish(request, request.numComputed + numScheduled);
     call.entries.push({
       request,
       numScheduled,
@@ -348,24 +243,10 @@ export class OracleScheduler {
     });
   }
 
-  /** Enters full blocks with an identity into the prefix cache. */
-  #publish(request: OracleRequest, numTokens: number): void {
-    if (!this.#contents) return;
-    const limit = Math.min(numTokens, request.numKnown);
-    for (;;) {
-      const i = request.numPublished;
-      const full = (i + 1) * this.config.block_size <= limit;
-      if (!full || this.#contents.tokensFor(i) > request.numKnown) return;
-      this.pool.publish(request.blocks[i]!, request.chain[i]!);
-      request.numPublished += 1;
-    }
-  }
-
   /** Rule 4: computed advances at the call, not at the update. */
   #afterSchedule(call: Call): void {
     for (const entry of call.entries) {
       const { request } = entry;
-      if (entry.prefill && !entry.admitted) this.#lastPrefill = this.#numExecuted; // Rule 47.
       request.numComputed += entry.numScheduled;
       request.midPrefill = request.numComputed < request.numKnown + request.numPlaceholders;
       entry.samples = !request.midPrefill;
@@ -375,18 +256,6 @@ export class OracleScheduler {
       request.numPlaceholders += 1 + entry.numDrafts;
       request.numDrafts = this.config.num_speculative_tokens;
     }
-    if (call.entries.length > 0) this.#numExecuted += 1;
-  }
-
-  /** Rule 45: prefill only every N executed steps while something decodes. */
-  #holdsPrefill(): boolean {
-    const interval = this.config.prefill_schedule_interval;
-    return (
-      interval > 1 &&
-      this.#numExecuted - this.#lastPrefill < interval &&
-      !this.#capacityBound &&
-      this.running.some((request) => !request.midPrefill)
-    );
   }
 
   /** Rule 5: cuts prompts, unless a request is alone; 0 is off, adaptive or not. */
@@ -423,7 +292,7 @@ export class OracleScheduler {
     // Rules 35 and 42: what the tokens complete is cached now, up to the tokens in flight. The last
     // token never gets KV (rules 4, 30), although drafts thrown away may have passed it (rule 39).
     const cacheable = Math.min(request.numComputed - request.numPlaceholders, request.numKnown - 1);
-    if (wasRunning) this.#publish(request, cacheable);
+    if (wasRunning) this.kv.publish(request, cacheable);
     if (!stops) return;
     this.#leave(request, 'length');
     update.finished.push(request);
@@ -432,8 +301,7 @@ export class OracleScheduler {
   #leave(request: OracleRequest, end: 'length' | 'abort'): void {
     const queue = request.state === 'running' ? this.running : this.waiting;
     queue.splice(queue.indexOf(request), 1);
-    this.pool.release(request.blocks);
-    request.blocks = [];
+    this.kv.release(request);
     request.state = end;
   }
 

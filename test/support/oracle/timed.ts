@@ -15,9 +15,9 @@
 import type { StepCost, StepShape } from '../../../src/core/engine.js';
 import { type DurationNs, TICKS_PER_NS, type Ticks, type TimeNs } from '../../../src/core/units.js';
 import type { GoldenConfig, GoldenRequest, StepLine, Summary } from '../../parity/golden.js';
+import type { Call } from './batch.js';
 import { type Batch, EngineCore } from './engine-core.js';
 import { STUCK_AFTER } from './replay.js';
-import type { Call } from './scheduler.js';
 
 /** `at` is in nanoseconds here, and `abort` an instant. */
 export interface TimedRequest extends Omit<GoldenRequest, 'abort'> {
