@@ -7,7 +7,9 @@
  */
 
 import { createEngine } from '../../src/core/cluster/cluster.js';
+import type { Instance } from '../../src/core/cluster/instance.js';
 import type { SchedulerConfig, StepCost } from '../../src/core/engine.js';
+import type { Request } from '../../src/core/request/request.js';
 import type { RequestOutcome, Tracer } from '../../src/core/trace/tracer.js';
 import { TICKS_PER_NS } from '../../src/core/units.js';
 import {
@@ -92,10 +94,10 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
   for (const { id, abort } of aborts) {
     engine.cancel(abort[0] * STEP_NS + (abort[1] === 'during' ? 1 : 0), handles[id]!);
   }
-  const lastCommand = Math.max(
-    ...requests.map(({ at }) => at * STEP_NS),
-    ...aborts.map(({ abort }) => abort[0] * STEP_NS + 1),
-  );
+  /** Whether an arrival or a cancellation that would change something is still to come after `at`. */
+  const moreToCome = (at: number): boolean =>
+    requests.some((request) => request.at * STEP_NS > at) ||
+    aborts.some(({ id, abort }) => abort[0] * STEP_NS > at && rows.rows[id]![1] === 'unfinished');
 
   const instance = engine.instances[0]!;
   const { decodes } = instance.scheduler;
@@ -106,6 +108,8 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
     engine.advanceTo(at);
     if (decodes.calls >= (scenario.max_steps ?? Infinity)) {
       end = 'max_steps';
+      engine.advanceTo(at + 1);
+      recorder.settleLast(instance);
       break;
     }
     const run = { calls: decodes.calls, steps: instance.stats.numSteps };
@@ -113,10 +117,12 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
     const steps = run.steps - lastRun.steps;
     emptyCalls = (steps > 0 ? 0 : emptyCalls) + (run.calls - lastRun.calls - steps);
     lastRun = run;
-    if (emptyCalls >= STUCK_AFTER && at >= lastCommand && instance.numWaiting > 0) {
-      end = 'stuck';
-      break;
-    }
+    if (emptyCalls < STUCK_AFTER || instance.numWaiting === 0 || moreToCome(at)) continue;
+    // The last step is over but for the next call.
+    engine.advanceTo(at + 1);
+    if (instance.numWaiting > 0) end = 'stuck';
+    recorder.settleLast(instance);
+    break;
   }
   const summary: Summary = {
     end,
@@ -195,7 +201,10 @@ class Recorder {
 
   #line(s: number): Open {
     let line = this.#lines.get(s);
-    if (!line) this.#lines.set(s, (line = { s }));
+    if (!line) {
+      line = { s };
+      this.#lines.set(s, line);
+    }
     return line;
   }
 
@@ -242,11 +251,20 @@ class Recorder {
       const line = this.#line(at / STEP_NS - 1);
       this.#settle(line, freeBlocks, running(), waiting());
       if (!this.scenario.config.async_scheduling) return;
-      // The oldest batch, unless it is the one just scheduled.
-      if (this.#batches.length > 0 && this.#batches[0] !== line.s)
-        line.upd = this.#batches.shift()!;
+      // The oldest batch, unless it is the one just scheduled and somebody may still join the next.
+      const nothing = line.sched?.length === 0 && line.run?.length === 0 && line.wait?.length === 0;
+      const own = this.#batches[0] === line.s;
+      if (this.#batches.length > 0 && (!own || nothing)) line.upd = this.#batches.shift()!;
     },
   };
+
+  /** What "during" cancellations left of the last step, after which nothing is called any more. */
+  settleLast({ kv, scheduler }: Instance): void {
+    const last = this.#line(Math.max(...this.#lines.keys()));
+    const handles = (list: Iterable<Request>) => Array.from(list, ({ handle }) => handle);
+    this.#settle(last, kv.free, handles(scheduler.running), handles(scheduler.waiting));
+    if (this.scenario.config.async_scheduling && this.#batches.length > 1) last.upd = this.#batches.shift()!;
+  }
 
   #settle(line: Open, free: number, running: number[], waiting: number[]): void {
     const { ids } = this.rows;

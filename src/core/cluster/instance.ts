@@ -117,7 +117,7 @@ export class Instance {
         this.#endStep();
       } else {
         const commandAt = Math.min(this.#arrivals.nextAt, this.#cancels.nextAt);
-        if (commandAt > t) return;
+        if (commandAt > t || commandAt === Infinity) return;
         if (commandAt > this.#run.startNs) {
           this.#elapse((commandAt - this.#run.startNs) * TICKS_PER_NS, 1);
           this.#run.jumpTo(commandAt);
@@ -280,7 +280,8 @@ export class Instance {
     }
     if (this.#async) {
       // The batch just scheduled is next to be delivered; the one delivered is used again.
-      this.#inFlight = this.#draining ? undefined : this.#current;
+      const nothing = this.#current.numTokens === 0 && this.scheduler.numUnfinished === 0;
+      this.#inFlight = this.#draining || (!delivered && nothing) ? undefined : this.#current;
       this.#current = delivered ?? new Batch();
     }
     this.#busy = false;
@@ -334,7 +335,13 @@ export class Instance {
     // What is in flight is dropped: it was counted as known, and weighs in its batch.
     if (this.#inFlight) tokens -= this.#withdraw(this.#inFlight, request);
     if (this.#busy) tokens -= this.#withdraw(this.#current, request);
-    this.#end(request, 'abort', at, NEVER, tokens);
+    this.#end(request, 'abort', at, this.#lastTokenAt(request), tokens);
+  }
+
+  /** While tokens flow, the last one came when the step under way began. */
+  #lastTokenAt({ firstTokenAt, stalledSince }: Request): TimeNs {
+    if (firstTokenAt === NEVER) return NEVER;
+    return stalledSince === NEVER ? this.#run.startNs : stalledSince;
   }
 
   /** Takes `request` out of a batch that has still to be delivered; 1 when it was in it. */

@@ -1,0 +1,65 @@
+/**
+ * The laws that hold after every event, recounted from the lists the slow way.
+ */
+
+import type { Cluster } from '../../src/core/cluster/cluster.js';
+import type { Instance } from '../../src/core/cluster/instance.js';
+import { invariant } from '../../src/core/errors.js';
+
+/** @throws {InvariantError} naming the law that broke. */
+export function checkLaws(engine: Cluster): void {
+  const { metrics } = engine;
+  const ended = metrics.completed + metrics.aborted + metrics.rejected;
+  invariant(
+    engine.numSubmitted === ended + engine.numUnfinished,
+    'finished + aborted + rejected + unfinished = submitted',
+  );
+  for (const instance of engine.instances) checkInstance(instance);
+}
+
+function checkInstance({ scheduler, kv, config }: Instance): void {
+  const { blockSize, maxNumSeqs, maxNumActiveSeqs } = config.scheduler;
+  const { decodes, running, waiting } = scheduler;
+  let used = 0;
+  let numDecodes = 0;
+  let context = 0;
+  let numPrefills = 0;
+  let numLimbo = 0;
+  let position = -1;
+  let count = 0;
+  for (const request of running) {
+    count++;
+    invariant(request.position > position, 'positions rise along the running list');
+    position = request.position;
+    const computed = request.phase === 'decode' ? decodes.computed(request) : request.computed;
+    used += Math.ceil(computed / blockSize);
+    if (request.phase === 'decode') {
+      numDecodes++;
+      context += computed;
+      invariant(computed < request.endComputed, 'a decode has tokens to compute');
+    } else if (request.phase === 'prefill') {
+      invariant(scheduler.prefills[numPrefills] === request, 'prefills stand in running order');
+      numPrefills++;
+      invariant(computed < request.known, 'a prefill has tokens to compute');
+    } else {
+      invariant(
+        request.phase === 'limbo',
+        'who runs computes a prompt, decodes, or awaits its end',
+      );
+      numLimbo++;
+    }
+  }
+  invariant(count === running.size, 'the running list counts its members');
+  invariant(count <= Math.min(maxNumSeqs, maxNumActiveSeqs), 'no more run than may');
+  invariant(numDecodes === decodes.size, 'decodes = members that decode');
+  invariant(context === decodes.sumComputed, 'Σ context = recount');
+  invariant(numPrefills === scheduler.numPrefills, 'prefills = members mid-prompt');
+  invariant(numLimbo === scheduler.numLimbo, 'limbo = members that await their end');
+  invariant(used + kv.free === kv.capacity, 'used + free = blocks of the pool');
+  let queued = 0;
+  for (const request of waiting) {
+    queued++;
+    invariant(request.phase === 'waiting' && request.computed === 0, 'who waits holds nothing');
+  }
+  invariant(queued === waiting.size, 'the waiting queue counts its members');
+}
