@@ -1,17 +1,21 @@
 /**
  * The package's data files: where they are, and reading them.
  *
- * `perf_model/` and `model_configs/` stand beside `src` and `dist`, so one relative step finds them
- * from either. A command reads only the files it was asked for, never a whole directory's contents.
+ * `perf_model/` and `model_configs/` stand beside `src` and `dist`. A command reads only the files it was asked for, never a whole directory's contents.
  */
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ConfigError } from '../core/errors.js';
 
-export const packageRoot = (): string => fileURLToPath(new URL('../../', import.meta.url));
+/** The folder of package.json: two steps up from the source, three from what is built of it. */
+const ROOT = ['../../', '../../../']
+  .map((steps) => fileURLToPath(new URL(steps, import.meta.url)))
+  .find((folder) => existsSync(`${folder}package.json`))!;
 
-export const dataPath = (...parts: string[]): string => packageRoot() + parts.join('/');
+export const packageRoot = (): string => ROOT;
+
+export const dataPath = (...parts: string[]): string => ROOT + parts.join('/');
 
 /** Names of the JSON files in a data directory, without `.json`; empty when there is none. */
 export function jsonNames(...directory: string[]): string[] {

@@ -45,7 +45,8 @@ export function findingsOf(run: Run): Findings {
     instances.reduce((sum, i) => sum + value(i), 0) / Math.max(instances.length, 1);
   const sum = (value: (i: InstanceReport) => number) => mean(value) * instances.length;
   const peak = (value: (i: InstanceReport) => number) => Math.max(0, ...instances.map(value));
-  const queries = sum((i) => i.prefixQueries);
+  const caching = run.pools.some((pool) => pool.scheduler.enablePrefixCaching);
+  const queries = caching ? sum((i) => i.prefixQueries) : 0;
   const busiest = instances.reduce<InstanceReport | undefined>(
     (a, b) => (a && a.busyNs >= b.busyNs ? a : b),
     undefined,

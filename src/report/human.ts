@@ -4,6 +4,7 @@
  */
 
 import type { LatencySummary } from '../core/metrics/report.js';
+import { DEFAULT_NUM_PROMPTS, type LoadOptions } from '../core/workload/load.js';
 import { distribution } from './distribution.js';
 import { type Findings, findingsOf, type StepFindings } from './findings.js';
 import { duration, grouped, percent, plural, short, table } from './format.js';
@@ -58,23 +59,44 @@ function titleLines(run: Run): string[] {
   return [...pools, loadLine(run)];
 }
 
-/** The load in one line: what, how long, how fast. */
+/** What arrived, in one line. */
 function loadLine(run: Run): string {
-  const { load, offered } = run;
-  const what = run.trace ?? drawnLabel(load.source);
+  const { load, offered, trace } = run;
   const requests = plural(offered.numRequests, 'request');
   const rate = offeredRate(run);
   const pace = rate === Infinity ? 'all at once' : `at ${short(rate)}/s`;
-  const bound =
-    load.maxConcurrency === undefined ? '' : `, at most ${grouped(load.maxConcurrency)} in flight`;
-  return `${what}: ${requests} ${pace}${bound}`;
+  return `${whatLabel(load.source, trace)}: ${requests} ${pace}${boundLabel(load)}`;
 }
 
-function drawnLabel(source: Run['load']['source']): string {
-  if (source.kind !== 'random') return 'Given requests';
+/** A load before it has run. */
+export function loadLabel(load: LoadOptions, trace: string | undefined): string {
+  const { numPrompts, requestRate, rampUp, source } = load;
+  const count = numPrompts ?? (source.kind === 'random' ? DEFAULT_NUM_PROMPTS : undefined);
+  const requests = count === undefined ? 'all requests' : plural(count, 'request');
+  return `${whatLabel(source, trace)}: ${requests} ${pace(requestRate, rampUp, source)}${boundLabel(load)}`;
+}
+
+function pace(
+  rate: number | undefined,
+  ramp: LoadOptions['rampUp'],
+  source: LoadOptions['source'],
+): string {
+  if (ramp) return `from ${short(ramp.startRps)}/s to ${short(ramp.endRps)}/s`;
+  if (rate !== undefined && rate < Infinity) return `at ${short(rate)}/s`;
+  if (rate === undefined && source.kind === 'trace') {
+    return source.speed === 1 ? 'at their own times' : `at ${short(source.speed)} × their speed`;
+  }
+  return 'all at once';
+}
+
+const boundLabel = ({ maxConcurrency }: LoadOptions): string =>
+  maxConcurrency === undefined ? '' : `, at most ${grouped(maxConcurrency)} in flight`;
+
+function whatLabel(source: LoadOptions['source'], trace: string | undefined): string {
+  if (source.kind !== 'random') return trace ?? 'given requests';
   const spread = source.rangeRatio > 0 ? ` ± ${percent(source.rangeRatio)}` : '';
-  const prefix = source.prefixLen > 0 ? `, ${grouped(source.prefixLen)} shared` : '';
-  return `${grouped(source.inputLen)} in, ${grouped(source.outputLen)} out${spread}${prefix}`;
+  const prefix = source.prefixLen > 0 ? `, ${grouped(source.prefixLen)} shared before` : '';
+  return `${grouped(source.inputLen)} tokens in, ${grouped(source.outputLen)} out${spread}${prefix}`;
 }
 
 function requestsLine({ report }: Run): string {

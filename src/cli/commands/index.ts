@@ -1,0 +1,31 @@
+/** The commands, in the order of help. Each is loaded when it is run, so none pays for the others. */
+
+import type { Command } from 'commander';
+import type { ExitCode, Io } from '../io.js';
+
+/** Adds options and the action of a command; the action calls `exit` unless all went well. */
+export type DefineCommand = (command: Command, io: Io, exit: (code: ExitCode) => void) => void;
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly about: string;
+  load(): Promise<DefineCommand>;
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'simulate',
+    about: 'simulate a trace or a drawn load on any model and hardware, and report',
+    load: async () => (await import('./simulate.js')).defineSimulate,
+  },
+  {
+    name: 'list-models',
+    about: 'models known by name',
+    load: async () => (await import('./list-models.js')).defineListModels,
+  },
+  {
+    name: 'list-hardware',
+    about: 'GPUs known by name',
+    load: async () => (await import('./list-hardware.js')).defineListHardware,
+  },
+];

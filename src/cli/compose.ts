@@ -1,0 +1,125 @@
+/**
+ * Where everything is put together: from what a user asked for to a simulation that can run.
+ *
+ * Everything that can be refused is refused here, before a request is simulated.
+ */
+
+import { loadPerfData } from '../config/engines.js';
+import {
+  DEFAULT_ROUTER,
+  type FieldName,
+  loadFromRequest,
+  poolFromRequest,
+  type ScenarioRequest,
+  type TraceRequest,
+} from '../config/scenario-request.js';
+import { routerNamed } from '../core/cluster/routers/index.js';
+import type { InstanceConfig } from '../core/engine.js';
+import type { Slo } from '../core/metrics/report.js';
+import { type ResolvedPool, resolvePool } from '../core/perf/resolve.js';
+import { policyNamed } from '../core/sched/policies/index.js';
+import { Simulation } from '../core/simulate.js';
+import type { Tracer } from '../core/trace/tracer.js';
+import { buildLoad, checkLoad, type LoadOptions } from '../core/workload/load.js';
+import { OfferedLoad } from '../core/workload/offered-load.js';
+import { openTrace } from '../files/trace-reader.js';
+import type { Run } from '../report/run.js';
+
+/** What will run, resolved and checked. */
+export interface Composition {
+  readonly seed: number;
+  readonly router: string;
+  readonly pools: readonly ResolvedPool[];
+  readonly load: LoadOptions;
+  readonly trace: string | undefined;
+}
+
+/** How errors spell fields: flags, or places in a scenario file. */
+export interface Naming {
+  readonly load: FieldName;
+  pool(index: number): FieldName;
+  /** How the trace file was named. */
+  readonly trace: string;
+}
+
+/** @throws {ConfigError} */
+export function compose(request: ScenarioRequest, naming: Naming): Composition {
+  const open = (trace: TraceRequest) => openTrace(trace, naming.trace);
+  const load = loadFromRequest(request.load, open);
+  checkLoad(load, naming.load);
+  const router = routerNamed(request.router ?? DEFAULT_ROUTER).name;
+  const named = hasNamedPrompts(load);
+  const pools = request.pools.map((pool, i) => {
+    const spec = poolFromRequest(pool, naming.pool(i));
+    const data = loadPerfData(spec.engine);
+    // Without identity no two prompts can share, and looking them up is work for nothing.
+    const { enablePrefixCaching = named && data.engine.defaults.enablePrefixCaching } =
+      spec.options;
+    return resolvePool({ ...spec, options: { ...spec.options, enablePrefixCaching } }, data);
+  });
+  for (const pool of pools) policyNamed(pool.scheduler.policy);
+  return { seed: request.seed ?? 0, router, pools, load, trace: request.load.trace?.path };
+}
+
+/** Whether prompts of this load say what they contain. A trace is opened to see, and to refuse it early. */
+function hasNamedPrompts({ source }: LoadOptions): boolean {
+  if (source.kind === 'random') return source.prefixLen > 0;
+  const trace = source.open();
+  const first = trace.next();
+  trace.close?.();
+  return first?.spec.prompt !== undefined;
+}
+
+export interface RunOptions {
+  readonly tracers?: readonly Tracer[];
+  readonly slo?: Slo | undefined;
+  readonly percentiles: readonly number[];
+  /** Exact quantiles, at the price of keeping a sample per request. */
+  readonly exact?: boolean;
+}
+
+/** A simulation under way, and the run it amounts to at any moment. */
+export interface Started {
+  readonly simulation: Simulation;
+  readonly numRequests: number | undefined;
+  run(stopped: boolean): Run;
+}
+
+export function start(composition: Composition, options: RunOptions): Started {
+  const { seed, router, pools, load, trace } = composition;
+  const { tracers = [], slo, percentiles, exact = false } = options;
+  const offered = new OfferedLoad(buildLoad(load, seed));
+  const simulation = new Simulation({
+    instances: pools.flatMap(instancesOf),
+    router,
+    seed,
+    inputLatencyNs: pools[0]!.inputLatencyNs,
+    workload: offered,
+    tracers,
+    exact,
+    ...(slo && { slo }),
+  });
+  return {
+    simulation,
+    numRequests: offered.numRequests,
+    run: (stopped) => ({
+      seed,
+      router,
+      pools,
+      load,
+      trace,
+      offered: { numRequests: offered.numGiven, spanNs: offered.spanNs },
+      slo,
+      percentiles,
+      report: simulation.report(),
+      stopped,
+    }),
+  };
+}
+
+/** Every data-parallel rank of every instance schedules for itself. */
+function instancesOf(pool: ResolvedPool, index: number): InstanceConfig[] {
+  const { scheduler, cost } = pool;
+  const count = pool.spec.numInstances * pool.numRanks;
+  return Array.from({ length: count }, () => ({ pool: index, scheduler, cost }));
+}

@@ -1,0 +1,260 @@
+/**
+ * The flags of `simulate`, and what they ask for.
+ *
+ * Values stay text until `requestFromFlags`, which knows each flag's name when it refuses one. Flags
+ * win over a scenario file; what neither says takes the engine's default.
+ */
+
+import { type Command, Option } from 'commander';
+import { camelCase, ENGINE_OPTIONS } from '../config/engine-options.js';
+import type {
+  FieldName,
+  LoadRequest,
+  PoolRequest,
+  ScenarioRequest,
+} from '../config/scenario-request.js';
+import { ConfigError } from '../core/errors.js';
+import type { Slo } from '../core/metrics/report.js';
+import type { PoolOptions } from '../core/scenario.js';
+import { countOf, listOf, numberOf } from './values.js';
+
+/** Flags as commander gives them: text, true or false, or a list of texts. */
+export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
+type Row = readonly [flags: string, about: string];
+
+const RUNS: readonly Row[] = [
+  ['--config <file>', 'scenario file (YAML or JSON); flags win over it'],
+  ['--model <name>', 'model, as in list-models, or the path of a config.json; a,b compares'],
+  ['--hardware <name>', 'GPU, as in list-hardware, or the path of a data sheet; a,b compares'],
+  ['--engine <name>', 'whose software: vllm, vllm-0.9, trtllm, ...'],
+  ['--num-instances <n>', 'instances (replicas) behind the router'],
+  ['--router <name>', 'chooses an instance: round_robin, least_loaded, random'],
+  ['--npu-num <n>', 'GPUs per instance'],
+  ['--npu-mem <GiB>', 'memory per GPU, overriding the data sheet'],
+];
+
+const LOAD: readonly Row[] = [
+  ['--trace <file>', 'replay a recorded trace; its format is recognised'],
+  ['--trace-format <name>', 'azure, mooncake, llmservingsim, vidur, requests, requests-csv'],
+  ['--trace-speed <x>', 'factor on the speed of its arrivals'],
+  ['--trace-block-size <n>', 'tokens per hashed block (512)'],
+  ['--num-prompts <n>', 'requests: 1000, or all of a trace'],
+  ['--request-rate <r>', 'requests per second, or inf: all at once; 2,4,8 compares'],
+  ['--burstiness <b>', 'gamma shape of the gaps: 1 Poisson, below burstier, inf constant'],
+  ['--max-concurrency <n>', 'most requests in flight'],
+  ['--ramp-up-strategy <s>', 'linear or exponential'],
+  ['--ramp-up-start-rps <r>', 'rate at the start of the ramp'],
+  ['--ramp-up-end-rps <r>', 'rate at its end'],
+  ['--dataset-name <name>', 'random (recorded lengths: --trace)'],
+  ['--random-input-len <n>', 'prompt tokens (1024)'],
+  ['--random-output-len <n>', 'output tokens (128)'],
+  ['--random-range-ratio <r>', 'lengths uniform in [(1 − r)·len, (1 + r)·len]'],
+  ['--random-prefix-len <n>', 'tokens of a prefix that all prompts share'],
+  ['--seed <n>', 'of every draw (0)'],
+];
+
+const REPORT: readonly Row[] = [
+  ['--goodput <bounds...>', 'what a good request meets, in ms: ttft:200 tpot:50 e2el:5000'],
+  ['--find-rate [fraction]', 'highest rate at which this fraction (0.99) meets --goodput'],
+  ['--metric-percentiles <list>', 'percentiles of the JSON result (90,99)'],
+  ['--json', 'print the result as JSON'],
+  ['--save-result <file>', 'write the JSON result'],
+  ['--save-requests <file>', 'write a row per request: .jsonl or .csv'],
+  ['--dry-run', 'show what would run: options, memory, cost of typical steps'],
+];
+
+export function addSimulateFlags(command: Command): void {
+  const add = (heading: string, rows: readonly Row[]) => {
+    for (const [flags, about] of rows) {
+      command.addOption(new Option(flags, about).helpGroup(heading));
+    }
+  };
+  add('What runs:', RUNS);
+  for (const { field, kind, about } of ENGINE_OPTIONS) {
+    const name = dashed(field);
+    const heading = 'Engine options, as in vllm serve:';
+    if (kind === 'flag') {
+      command.addOption(new Option(`--${name}`, `${about}, or --no-${name}`).helpGroup(heading));
+      command.addOption(new Option(`--no-${name}`).hideHelp());
+    } else {
+      const compares = field === 'tensor_parallel_size' ? '; 1,2,4 compares' : '';
+      const value = kind === 'text' ? '<name>' : kind === 'count' ? '<n>' : '<x>';
+      command.addOption(new Option(`--${name} ${value}`, about + compares).helpGroup(heading));
+    }
+  }
+  add('Load, as in vllm bench serve:', LOAD);
+  add('Report:', REPORT);
+}
+
+const dashed = (field: string): string => field.replaceAll('_', '-');
+export const flagName: FieldName = (field) => `--${dashed(field)}`;
+
+/** The flags that take a comma list, and how they are stored. */
+const COMPARED = ['model', 'hardware', 'tensor-parallel-size', 'request-rate'];
+
+export interface FlagVariant {
+  readonly flags: Flags;
+  /** The flags that vary, without dashes, and this variant's values. */
+  readonly varied: { readonly [flag: string]: string };
+}
+
+/** One per combination of comma lists, in the order given; a single one without lists. */
+export function variantsOf(flags: Flags): FlagVariant[] {
+  let variants: FlagVariant[] = [{ flags, varied: {} }];
+  for (const name of COMPARED) {
+    const key = camelCase(name.replaceAll('-', '_'));
+    const text = flags[key];
+    if (typeof text !== 'string' || !text.includes(',')) continue;
+    variants = variants.flatMap((variant) =>
+      listOf(`--${name}`, text).map((value) => ({
+        flags: { ...variant.flags, [key]: value },
+        varied: { ...variant.varied, [name]: value },
+      })),
+    );
+  }
+  return variants;
+}
+
+/** @throws {ConfigError} naming the flag */
+export function requestFromFlags(flags: Flags, base?: ScenarioRequest): ScenarioRequest {
+  const given = new Reader(flags);
+  const options = poolOptions(given);
+  const change = defined({
+    model: given.text('model'),
+    hardware: given.text('hardware'),
+    engine: given.text('engine'),
+    numInstances: given.count('num_instances'),
+    npuNum: given.count('npu_num'),
+    npuMem: given.number('npu_mem'),
+  });
+  const pools = (base?.pools ?? [emptyPool(given)]).map(
+    (pool): PoolRequest => ({ ...pool, ...change, options: { ...pool.options, ...options } }),
+  );
+  const seed = given.count('seed') ?? base?.seed;
+  if (seed !== undefined && (seed < 0 || seed > 2 ** 32 - 1)) {
+    throw new ConfigError('--seed', 'a whole number from 0 to 2^32 − 1', seed);
+  }
+  const router = given.text('router') ?? base?.router;
+  return { seed, router, pools, load: { ...base?.load, ...loadRequest(given, base?.load) } };
+}
+
+function emptyPool(given: Reader): PoolRequest {
+  for (const field of ['model', 'hardware']) {
+    if (given.text(field) === undefined) {
+      const hint = `See llmservingsim list-${field === 'model' ? 'models' : 'hardware'}.`;
+      throw new ConfigError(`--${field}`, 'a name', undefined, hint);
+    }
+  }
+  return { model: '', hardware: '', options: {} };
+}
+
+function poolOptions(given: Reader): PoolOptions {
+  const options: Record<string, unknown> = {};
+  for (const { field, kind } of ENGINE_OPTIONS) {
+    const value =
+      kind === 'flag'
+        ? given.flag(field)
+        : kind === 'text'
+          ? given.text(field)
+          : given[kind](field);
+    if (value !== undefined) options[camelCase(field)] = value;
+  }
+  return options as PoolOptions;
+}
+
+function loadRequest(given: Reader, base: LoadRequest | undefined): LoadRequest {
+  const dataset = given.text('dataset_name');
+  if (dataset !== undefined && dataset !== 'random') {
+    throw new ConfigError('--dataset-name', 'random (recorded lengths: --trace FILE)', dataset);
+  }
+  const path = given.text('trace') ?? base?.trace?.path;
+  const trace = defined({
+    format: given.text('trace_format'),
+    speed: given.number('trace_speed'),
+    blockSize: given.count('trace_block_size'),
+  });
+  if (path === undefined && Object.keys(trace).length > 0) {
+    throw new ConfigError('--trace', 'a trace file beside the other --trace flags', undefined);
+  }
+  return defined({
+    numPrompts: given.count('num_prompts'),
+    requestRate: given.rate('request_rate'),
+    burstiness: given.rate('burstiness'),
+    maxConcurrency: given.count('max_concurrency'),
+    rampUpStrategy: given.text('ramp_up_strategy'),
+    rampUpStartRps: given.number('ramp_up_start_rps'),
+    rampUpEndRps: given.number('ramp_up_end_rps'),
+    randomInputLen: given.count('random_input_len'),
+    randomOutputLen: given.count('random_output_len'),
+    randomRangeRatio: given.number('random_range_ratio'),
+    randomPrefixLen: given.count('random_prefix_len'),
+    ...(path !== undefined && { trace: { ...base?.trace, ...trace, path } }),
+  });
+}
+
+/** Without the fields that are `undefined`, so that spreading it overrides nothing. */
+function defined<T extends object>(object: T): Defined<T> {
+  const entries = Object.entries(object).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Defined<T>;
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Flags by the snake_case of their field. */
+class Reader {
+  constructor(private readonly flags: Flags) {}
+
+  text(field: string): string | undefined {
+    const value = this.flags[camelCase(field)];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  flag(field: string): boolean | undefined {
+    const value = this.flags[camelCase(field)];
+    return typeof value === 'boolean' ? value : undefined;
+  }
+
+  number(field: string, allowInfinity = false): number | undefined {
+    const text = this.text(field);
+    return text === undefined ? undefined : numberOf(flagName(field), text, allowInfinity);
+  }
+
+  rate(field: string): number | undefined {
+    return this.number(field, true);
+  }
+
+  count(field: string): number | undefined {
+    const text = this.text(field);
+    return text === undefined ? undefined : countOf(flagName(field), text);
+  }
+}
+
+const SLO_KEYS = { ttft: 'ttftMs', tpot: 'tpotMs', e2el: 'e2elMs' } as const;
+
+/** `ttft:200 tpot:50`, as in vLLM's bench. */
+export function sloFromFlags(flags: Flags): Slo | undefined {
+  const pairs = flags.goodput;
+  if (!Array.isArray(pairs)) return undefined;
+  const slo: { -readonly [K in keyof Slo]: Slo[K] } = {};
+  for (const pair of pairs as string[]) {
+    const [name, text, ...rest] = pair.split(':');
+    const key = SLO_KEYS[name as keyof typeof SLO_KEYS];
+    const ms = text === undefined || text.trim() === '' ? Number.NaN : Number(text);
+    if (!key || rest.length > 0 || !(ms >= 0)) {
+      throw new ConfigError('--goodput', 'bounds in ms like ttft:200 tpot:50 e2el:5000', pair);
+    }
+    slo[key] = ms;
+  }
+  return slo;
+}
+
+export function percentilesFromFlags(flags: Flags): number[] {
+  const text = flags.metricPercentiles;
+  if (typeof text !== 'string') return [90, 99];
+  return listOf('--metric-percentiles', text).map((item) => {
+    const value = numberOf('--metric-percentiles', item);
+    if (value > 0 && value < 100) return value;
+    throw new ConfigError('--metric-percentiles', 'numbers above 0 and below 100', item);
+  });
+}

@@ -1,0 +1,84 @@
+/** What every form of `simulate` does: read the scenario file, put it together with the flags, run, save. */
+
+import { writeFileSync } from 'node:fs';
+import type { FieldName, ScenarioRequest } from '../config/scenario-request.js';
+import { RequestRows, unwritable } from '../report/request-rows.js';
+import type { Run } from '../report/run.js';
+import { type Composition, compose, type Naming, start } from './compose.js';
+import type { Io } from './io.js';
+import { runToEnd } from './progress.js';
+import {
+  type Flags,
+  flagName,
+  percentilesFromFlags,
+  requestFromFlags,
+  sloFromFlags,
+} from './simulate-flags.js';
+
+/** The scenario file of `--config`; its reader is loaded only then. */
+export async function baseOf(flags: Flags): Promise<Base | undefined> {
+  const path = textFlag(flags, 'config');
+  if (path === undefined) return undefined;
+  const { readScenarioFile } = await import('../config/scenario-file.js');
+  const proto = await import('../config/scenario-from-proto.js');
+  return {
+    request: proto.requestFromProto(await readScenarioFile(path), path),
+    load: proto.loadField(path),
+    pool: (index) => proto.poolField(path, index),
+  };
+}
+
+/** What a scenario file said, and how its fields are spelled. */
+export interface Base {
+  readonly request: ScenarioRequest;
+  readonly load: FieldName;
+  pool(index: number): FieldName;
+}
+
+export function composeFlags(flags: Flags, base: Base | undefined): Composition {
+  const isFlag = (field: string) => !base || flags[camel(field)] !== undefined;
+  const naming: Naming = {
+    load: (field) => (isFlag(field) ? flagName(field) : base!.load(field)),
+    pool: (i) => (field) => (isFlag(field) ? flagName(field) : base!.pool(i)(field)),
+    trace: isFlag('trace') ? '--trace' : base!.load('trace.path'),
+  };
+  return compose(requestFromFlags(flags, base?.request), naming);
+}
+
+const camel = (field: string): string =>
+  field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+
+export const textFlag = (flags: Flags, key: string): string | undefined => {
+  const value = flags[key];
+  return typeof value === 'string' ? value : undefined;
+};
+
+/** Simulates to its end, or until Ctrl-C. */
+export async function runOnce(
+  composition: Composition,
+  flags: Flags,
+  io: Io,
+  rowsPath?: string,
+): Promise<Run> {
+  const slo = sloFromFlags(flags);
+  const percentiles = percentilesFromFlags(flags);
+  const rows = rowsPath === undefined ? undefined : new RequestRows(rowsPath);
+  const tracers = rows ? [rows] : [];
+  try {
+    const started = start(composition, { slo, percentiles, tracers, exact: rows !== undefined });
+    const { stopped } = await runToEnd(started.simulation, started.numRequests, io);
+    return started.run(stopped);
+  } finally {
+    rows?.close();
+  }
+}
+
+export function saveResult(flags: Flags, json: () => string): void {
+  const path = textFlag(flags, 'saveResult');
+  if (path === undefined) return;
+  try {
+    writeFileSync(path, json());
+  } catch (cause) {
+    throw unwritable('--save-result', path, cause);
+  }
+}

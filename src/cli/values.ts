@@ -1,0 +1,24 @@
+/** Values of flags, from their text. Each refuses with the flag's name and what was expected. */
+
+import { ConfigError } from '../core/errors.js';
+
+/** A number; `inf` where the flag allows it. */
+export function numberOf(flag: string, text: string, allowInfinity = false): number {
+  if (allowInfinity && /^\+?inf(inity)?$/i.test(text.trim())) return Infinity;
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(value)) return value;
+  throw new ConfigError(flag, allowInfinity ? 'a number or inf' : 'a number', text);
+}
+
+export function countOf(flag: string, text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isSafeInteger(value)) return value;
+  throw new ConfigError(flag, 'a whole number', text);
+}
+
+/** `a,b,c`; an empty place is an error. */
+export function listOf(flag: string, text: string): string[] {
+  const items = text.split(',').map((item) => item.trim());
+  if (items.every((item) => item !== '')) return items;
+  throw new ConfigError(flag, 'a value, or several with a comma between', text);
+}
