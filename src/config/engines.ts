@@ -90,6 +90,7 @@ function readGeneration(name: string, f: Fields): EngineProfile {
       maxNumBatchedTokens: d.number('max_num_batched_tokens', 1),
       maxNumBatchedTokensLarge: d.number('max_num_batched_tokens_large', 1),
       enableChunkedPrefill: d.flag('enable_chunked_prefill'),
+      budgetCoversModelLen: d.flag('budget_covers_model_len'),
       enablePrefixCaching: d.flag('enable_prefix_caching'),
       asyncScheduling: d.flag('async_scheduling'),
       gpuMemoryUtilization: d.number('gpu_memory_utilization'),

@@ -43,6 +43,8 @@ export interface EngineDefaults {
   readonly enablePrefixCaching: boolean;
   readonly asyncScheduling: boolean;
   readonly gpuMemoryUtilization: number;
+  /** Without chunked prefill the budget grows to the context window, so that any prompt fits (vLLM V0). */
+  readonly budgetCoversModelLen: boolean;
   /** Admit only what fits with its whole prompt (no-evict engines). */
   readonly schedulerReserveFullIsl: boolean;
 }

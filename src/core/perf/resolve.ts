@@ -58,19 +58,18 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
   const maxModelLen = resolveMaxModelLen(pool, numGpuBlocks, limits.blockSize, notes);
   notes.push(...layoutNotes(deployment));
 
+  const whole = !limits.enableChunkedPrefill && data.engine.defaults.budgetCoversModelLen;
+  const budget = whole
+    ? Math.max(limits.maxNumBatchedTokens, maxModelLen)
+    : limits.maxNumBatchedTokens;
+
   const scheduler: SchedulerConfig = {
     blockSize: limits.blockSize,
     numGpuBlocks,
     maxNumSeqs: limits.maxNumSeqs,
     maxNumActiveSeqs: options.maxNumActiveSeqs ?? limits.maxNumSeqs,
-    maxNumBatchedTokens: limits.enableChunkedPrefill
-      ? limits.maxNumBatchedTokens
-      : Math.max(limits.maxNumBatchedTokens, maxModelLen),
-    maxNumScheduledTokens:
-      options.maxNumScheduledTokens ??
-      (limits.enableChunkedPrefill
-        ? limits.maxNumBatchedTokens
-        : Math.max(limits.maxNumBatchedTokens, maxModelLen)),
+    maxNumBatchedTokens: budget,
+    maxNumScheduledTokens: options.maxNumScheduledTokens ?? budget,
     maxModelLen,
     enableChunkedPrefill: limits.enableChunkedPrefill,
     enablePrefixCaching: options.enablePrefixCaching ?? false,

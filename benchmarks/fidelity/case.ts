@@ -1,0 +1,80 @@
+/**
+ * A measurement turned into a simulation: which deployment, under which load, compared by which number.
+ */
+
+import type { GpuSpec } from '../../src/core/model/gpu.js';
+import type { ModelShape } from '../../src/core/model/model-shape.js';
+import type { PoolOptions } from '../../src/core/scenario.js';
+import type { Row } from './rows.js';
+
+/** Uniform over [low, high], both included. */
+export interface Lengths {
+  readonly low: number;
+  readonly high: number;
+}
+
+export type Load =
+  /** `clients` clients, each sending its next request when the last one ended. */
+  | {
+      readonly kind: 'closed';
+      readonly clients: number;
+      readonly numRequests: number;
+      readonly input: Lengths;
+      readonly output: Lengths;
+    }
+  /** All at t = 0. */
+  | {
+      readonly kind: 'batch';
+      readonly numRequests: number;
+      readonly input: Lengths;
+      readonly output: Lengths;
+    }
+  | {
+      readonly kind: 'poisson';
+      readonly perSecond: number;
+      readonly numRequests: number;
+      readonly input: Lengths;
+      readonly output: Lengths;
+    }
+  /** One step of decodes alone. */
+  | { readonly kind: 'step'; readonly numDecodes: number; readonly context: number };
+
+/** What a simulation yields, in ms and tokens per second. */
+export type Measure =
+  | 'ttft'
+  | 'tpot'
+  | 'e2e'
+  | 'makespan'
+  | 'output_tps'
+  | 'total_tps'
+  | 'itl_p50'
+  | 'step';
+
+export interface Comparison {
+  readonly measure: Measure;
+  /** How the tables call it. */
+  readonly metric: string;
+  /** In the unit of the measure: ms, or tokens per second over all GPUs. */
+  readonly measured: number;
+  readonly row: Row;
+}
+
+export interface Case {
+  readonly source: string;
+  readonly model: ModelShape;
+  readonly gpu: GpuSpec;
+  readonly engine: string;
+  readonly options: PoolOptions;
+  /** TensorRT-LLM, TurboMind: whole prompts only, and admission reserves input and output, so no more run than the pool holds to their ends. */
+  readonly noEvict?: boolean;
+  readonly load: Load;
+  readonly precision: string;
+  readonly comparisons: readonly Comparison[];
+}
+
+/** What one row becomes: a case that shares its simulation with other rows, or a reason why there is none. */
+export type Mapping =
+  | { readonly case: Omit<Case, 'comparisons'>; readonly comparison: Comparison }
+  | { readonly unmapped: string };
+
+export const fixed = (length: number): Lengths => ({ low: length, high: length });

@@ -1,0 +1,58 @@
+/**
+ * From rows to cases: each source by its own file, for sources measured differently; rows without a
+ * mapping keep the reason.
+ */
+
+import type { Case, Comparison, Mapping } from './case.js';
+import { familyOf, findGpu, findModel } from './names.js';
+import type { Row } from './rows.js';
+import { SOURCES } from './sources/index.js';
+
+export interface Mapped {
+  readonly cases: readonly Case[];
+  /** Rows without a simulation, by reason. */
+  readonly unmapped: ReadonlyMap<string, readonly Row[]>;
+}
+
+export function mapRows(rows: readonly Row[]): Mapped {
+  const cases = new Map<string, { case: Omit<Case, 'comparisons'>; comparisons: Comparison[] }>();
+  const unmapped = new Map<string, Row[]>();
+  for (const row of rows) {
+    const mapping = mapRow(row);
+    if ('unmapped' in mapping) {
+      const reason = `${row.source}: ${mapping.unmapped}`;
+      const list = unmapped.get(reason) ?? [];
+      list.push(row);
+      unmapped.set(reason, list);
+      continue;
+    }
+    const { model, gpu, ...rest } = mapping.case;
+    const key = JSON.stringify([model.name, gpu.name, rest]);
+    const found = cases.get(key) ?? { case: mapping.case, comparisons: [] };
+    found.comparisons.push(mapping.comparison);
+    cases.set(key, found);
+  }
+  return {
+    cases: [...cases.values()].map((c) => ({ ...c.case, comparisons: c.comparisons })),
+    unmapped,
+  };
+}
+
+function mapRow(row: Row): Mapping {
+  const source = SOURCES.find((s) => s.names.includes(row.source));
+  if (!source) return { unmapped: 'no mapping for this source' };
+  if (typeof source.map === 'string') return { unmapped: source.map };
+  const model = findModel(row.model);
+  if (!model) return { unmapped: `no model configuration for "${row.model}"` };
+  const gpu = findGpu(row.gpu);
+  if (!gpu) return { unmapped: `no data sheet for "${row.gpu}"` };
+  if (!(Number(row.value) > 0)) return { unmapped: 'no value' };
+  return source.map(row, model, gpu);
+}
+
+/** What is left out together in cross-validation. */
+export const groupsOf = (c: Case): Readonly<Record<'gpu' | 'family' | 'source', string>> => ({
+  gpu: c.gpu.name,
+  family: familyOf(c.model),
+  source: c.source,
+});

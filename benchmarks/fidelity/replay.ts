@@ -1,0 +1,130 @@
+/** A case through the real engine: one simulation, and the numbers its rows are compared with. */
+
+import { ConfigError } from '../../src/core/errors.js';
+import type { PerfData } from '../../src/core/perf/engine-profile.js';
+import { type ResolvedPool, resolvePool } from '../../src/core/perf/resolve.js';
+import { stepSeconds } from '../../src/core/perf/step-cost.js';
+import { type RandomStream, Rng } from '../../src/core/rng.js';
+import { simulate } from '../../src/core/simulate.js';
+import { NS_PER_S, type TimeNs } from '../../src/core/units.js';
+import { ClosedLoop } from '../../src/core/workload/closed-loop.js';
+import type { Arrival, Workload } from '../../src/core/workload/workload.js';
+import type { Case, Lengths, Load, Measure } from './case.js';
+
+export type Predictions = Partial<Record<Measure, number>>;
+
+/** @returns predictions, or why the case cannot be (the model does not fit, …). */
+export function replay(c: Case, data: PerfData): Predictions | { readonly refused: string } {
+  let pool: ResolvedPool;
+  try {
+    pool = resolvePool(
+      { model: c.model, hardware: c.gpu, engine: c.engine, numInstances: 1, options: c.options },
+      data,
+    );
+  } catch (error) {
+    if (error instanceof ConfigError) return { refused: 'the model does not fit as laid out here' };
+    throw error;
+  }
+  return c.load.kind === 'step' ? stepOf(pool, c.load) : run(c, pool, c.load);
+}
+
+function stepOf(pool: ResolvedPool, load: Extract<Load, { kind: 'step' }>): Predictions {
+  const { numDecodes, context } = load;
+  const seconds = stepSeconds(pool.cost, {
+    numDecodes,
+    decodeContext: numDecodes * context,
+    decodeWindowContext: numDecodes * Math.min(context, pool.cost.window),
+    prefillTokens: 0,
+    numPrefills: 0,
+    prefillPairs: 0,
+    prefillWindowPairs: 0,
+    prefillHistory: 0,
+    numSampled: numDecodes,
+  });
+  return { step: seconds * 1000 };
+}
+
+type Timed = Exclude<Load, { kind: 'step' }>;
+
+function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly refused: string } {
+  const length = load.input.high + load.output.high;
+  if (pool.scheduler.numGpuBlocks * pool.scheduler.blockSize < length)
+    return { refused: 'one request does not fit into the KV pool' };
+  const cap = c.noEvict ? Math.max(1, Math.floor(pool.kv.numTokens / length)) : Infinity;
+  const budget = Math.max(pool.scheduler.maxNumBatchedTokens, load.input.high);
+  const scheduler = {
+    ...pool.scheduler,
+    ...(c.noEvict
+      ? { enableChunkedPrefill: false, maxNumBatchedTokens: budget, maxNumScheduledTokens: budget }
+      : {}),
+    maxModelLen: Math.max(pool.scheduler.maxModelLen, length),
+    maxNumSeqs: Math.min(pool.scheduler.maxNumSeqs, cap),
+    maxNumActiveSeqs: Math.min(pool.scheduler.maxNumActiveSeqs, cap),
+  };
+  const instances = Array.from({ length: pool.numRanks }, (_, i) => ({
+    pool: i,
+    scheduler,
+    cost: pool.cost,
+  }));
+  const report = simulate({
+    instances,
+    router: 'round_robin',
+    seed: 1,
+    inputLatencyNs: pool.inputLatencyNs,
+    workload: workloadOf(load),
+  });
+  if (report.completed < load.numRequests)
+    return { refused: 'the engine did not complete every request' };
+  const seconds = report.durationNs / NS_PER_S;
+  return {
+    ttft: report.ttft.meanMs,
+    tpot: report.tpot.meanMs,
+    e2e: report.e2el.meanMs,
+    itl_p50: report.itl.quantileMs(0.5),
+    makespan: seconds * 1000,
+    output_tps: report.totalOutputTokens / seconds,
+    total_tps: (report.totalInputTokens + report.totalOutputTokens) / seconds,
+  };
+}
+
+function workloadOf(load: Timed): Workload {
+  const drawn = new DrawnLoad(load);
+  return load.kind === 'closed' ? new ClosedLoop(drawn, load.clients) : drawn;
+}
+
+/** Requests of uniform lengths, at once or as a Poisson process. */
+class DrawnLoad implements Workload {
+  readonly numRequests: number;
+  readonly #input;
+  readonly #output;
+  readonly #gaps;
+  #given = 0;
+  #at: TimeNs = 0;
+
+  constructor(private readonly load: Timed) {
+    const rng = new Rng(1);
+    this.numRequests = load.numRequests;
+    this.#input = rng.stream('input');
+    this.#output = rng.stream('output');
+    this.#gaps = rng.stream('gaps');
+  }
+
+  ended(): void {}
+
+  next(): Arrival | undefined {
+    if (this.#given >= this.numRequests) return undefined;
+    const draw = (stream: RandomStream, { low, high }: Lengths): number =>
+      low === high ? low : stream.integer(low, high);
+    if (this.load.kind === 'poisson' && this.#given > 0) {
+      this.#at += Math.round((this.#gaps.exponential() / this.load.perSecond) * NS_PER_S);
+    }
+    this.#given++;
+    return {
+      at: this.#at,
+      spec: {
+        promptTokens: draw(this.#input, this.load.input),
+        maxTokens: draw(this.#output, this.load.output),
+      },
+    };
+  }
+}

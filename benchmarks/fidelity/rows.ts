@@ -1,0 +1,86 @@
+/**
+ * Published measurements, one tidy CSV per source: a row is one value of one metric, with what is
+ * known of the case beside it.
+ */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../../src/core/errors.js';
+
+const COLUMNS = [
+  'source',
+  'model',
+  'params_note',
+  'gpu',
+  'num_gpus',
+  'tp',
+  'pp',
+  'dtype',
+  'engine',
+  'engine_version',
+  'input_len',
+  'output_len',
+  'concurrency',
+  'request_rate',
+  'metric',
+  'value',
+  'unit',
+  'note',
+] as const;
+
+export type Row = Readonly<Record<(typeof COLUMNS)[number], string>> & {
+  readonly file: string;
+  readonly line: number;
+};
+
+/** All rows of the CSV files of a folder (or of its `e2e` folder), in order. */
+export function readRows(directory: string): Row[] {
+  const csvs = (d: string): string[] =>
+    readdirSync(d)
+      .filter((f) => f.endsWith('.csv'))
+      .sort()
+      .map((f) => join(d, f));
+  let files = csvs(directory);
+  if (files.length === 0 && readdirSync(directory).includes('e2e'))
+    files = csvs(join(directory, 'e2e'));
+  if (files.length === 0)
+    throw new ConfigError('--data', 'a folder with CSV files of measurements', directory);
+  return files.flatMap((file) => {
+    const [header, ...lines] = parseCsv(readFileSync(file, 'utf8'));
+    for (const column of COLUMNS) {
+      if (!header?.includes(column))
+        throw new ConfigError(`${file}: line 1`, `a column ${column}`, header);
+    }
+    return lines.map((cells, i) => ({
+      ...(Object.fromEntries(header!.map((name, k) => [name, cells[k] ?? ''])) as Record<
+        (typeof COLUMNS)[number],
+        string
+      >),
+      file,
+      line: i + 2,
+    }));
+  });
+}
+
+/** RFC 4180: quoted cells may hold commas, quotes (doubled) and line breaks. */
+function parseCsv(text: string): string[][] {
+  const rows: string[][] = [];
+  let cells: string[] = [];
+  let cell = '';
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i]!;
+    if (quoted) {
+      if (c !== '"') cell += c;
+      else if (text[i + 1] === '"') cell += text[i++]!;
+      else quoted = false;
+    } else if (c === '"') quoted = true;
+    else if (c === ',') [cells, cell] = [[...cells, cell], ''];
+    else if (c === '\n') {
+      rows.push([...cells, cell.replace(/\r$/, '')]);
+      [cells, cell] = [[], ''];
+    } else cell += c;
+  }
+  if (cell !== '' || cells.length > 0) rows.push([...cells, cell]);
+  return rows;
+}

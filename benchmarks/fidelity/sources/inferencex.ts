@@ -1,0 +1,99 @@
+/**
+ * InferenceX dumps and NVIDIA team runs (aiconfigurator's `silicon_sample.csv`).
+ *
+ * InferenceX: C clients in a closed loop, 10·C requests, all clients starting at once and nothing
+ * dropped; lengths uniform in [0.8, 1] of the nominal; the statistic is a mean. The number of GPUs in
+ * the file is moe_tp × moe_ep also where both name the same GPUs; then it is the square of the real one.
+ */
+
+import type { GpuSpec } from '../../../src/core/model/gpu.js';
+import type { ModelShape } from '../../../src/core/model/model-shape.js';
+import type { PoolOptions } from '../../../src/core/scenario.js';
+import { fixed, type Load, type Mapping } from '../case.js';
+import type { Row } from '../rows.js';
+import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
+
+export const inferenceX: Source = {
+  names: ['aiconfigurator_silicon'],
+  map(row, model, gpu) {
+    const team = row.note.startsWith('NVIDIA');
+    const clients = number(row.concurrency);
+    const metric = row.metric.startsWith('ttft')
+      ? 'ttft'
+      : row.metric.startsWith('tpot')
+        ? 'tpot'
+        : row.metric.startsWith('e2e')
+          ? 'e2e'
+          : undefined;
+    if (!metric) return { unmapped: `metric ${row.metric}` };
+    if (clients >= 512)
+      return { unmapped: "the engine's own batch limit was below the concurrency" };
+    if (metric === 'ttft' && team)
+      return {
+        unmapped: 'TTFT grows with output length: the engine admitted fewer requests than clients',
+      };
+    if (
+      metric === 'ttft' &&
+      row.engine === 'TensorRT-LLM' &&
+      gpu.architecture === 'blackwell' &&
+      !model.moe
+    ) {
+      return {
+        unmapped:
+          'TTFT of TensorRT-LLM 70B on B200 carries a constant that its own longer runs do not have',
+      };
+    }
+    const options = { ...layoutOf(row), ...precisionOf(row, model, gpu) };
+    const input = number(row.input_len);
+    const output = number(row.output_len);
+    const lengths = (n: number) => (team ? fixed(n) : { low: Math.ceil(0.8 * n), high: n });
+    const load: Load = {
+      kind: 'closed',
+      clients,
+      numRequests: 10 * clients,
+      input: lengths(input),
+      output: lengths(output),
+    };
+    return {
+      case: {
+        source: team ? 'NVIDIA runs' : 'InferenceX',
+        model,
+        gpu,
+        engine: engineOf(row),
+        options,
+        noEvict: row.engine === 'TensorRT-LLM',
+        load,
+        precision: precisionLabel(options),
+      },
+      comparison: compare(row, metric, metric),
+    } satisfies Mapping;
+  },
+};
+
+/** Versions the dumps leave out are told by their date: autumn 2025. */
+function engineOf(row: Row): string {
+  const version = row.engine_version;
+  if (row.engine === 'vLLM') return `vllm-${version || '0.11'}`;
+  if (row.engine === 'SGLang') return 'sglang';
+  return `trtllm-${version || '1.1'}`;
+}
+
+export function layoutOf(row: Row): PoolOptions {
+  const field = (name: string): number =>
+    Number(new RegExp(`${name}=(\\d+)`).exec(row.params_note)?.[1] ?? 1);
+  const [moeTp, moeEp, dp] = [field('moe_tp'), field('moe_ep'), field('attention_dp')];
+  const dense = /moe=n\/a/.test(row.params_note);
+  const numGpus = dense ? number(row.num_gpus) : moeTp === moeEp ? moeTp : moeTp * moeEp;
+  return {
+    ...(dp > 1 ? { dataParallelSize: numGpus } : { tensorParallelSize: numGpus }),
+    ...(moeEp > 1 ? { enableExpertParallel: true } : {}),
+  };
+}
+
+/** TensorRT-LLM and SGLang ran B200 with fp8 KV; vLLM kept 16 bits (H100 queues where it must then). */
+function precisionOf(row: Row, model: ModelShape, gpu: GpuSpec): PoolOptions {
+  const options = dtypeOptions(row.dtype, model);
+  const fp8Kv =
+    row.engine !== 'vLLM' && gpu.architecture === 'blackwell' && model.quantization !== 'mxfp4';
+  return fp8Kv ? { ...options, kvCacheDtype: 'fp8' } : options;
+}

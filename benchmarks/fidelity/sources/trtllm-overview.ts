@@ -1,0 +1,88 @@
+/**
+ * TensorRT-LLM's performance overview: offline maxima with all requests at once, static batches
+ * (0.9), and an online table of Triton with Poisson arrivals.
+ */
+
+import { fixed, type Load, type Mapping } from '../case.js';
+import type { Row } from '../rows.js';
+import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
+
+export const trtllmOverview: Source = {
+  names: ['trtllm_perf_overview'],
+  map(row, model, gpu) {
+    const input = number(row.input_len);
+    const output = number(row.output_len);
+    const attention = /^DEP(\d+)$/.exec(row.tp);
+    const options = {
+      ...(attention
+        ? { dataParallelSize: Number(attention[1]), enableExpertParallel: true }
+        : { tensorParallelSize: number(row.tp) }),
+      ...dtypeOptions(
+        row.dtype.startsWith('mixed')
+          ? '16-bit'
+          : row.dtype.endsWith('/') && !row.dtype.startsWith('16')
+            ? `${row.dtype}fp8`
+            : row.dtype,
+        model,
+      ),
+    };
+    const online = row.note.startsWith('online');
+    const engine = `trtllm-${/^[\d.]+/.exec(row.engine_version)?.[0] ?? '1.1'}`;
+    const base = {
+      source: online ? 'TensorRT-LLM online' : 'TensorRT-LLM overview',
+      model,
+      gpu,
+      engine,
+      options,
+      noEvict: true,
+      precision: precisionLabel(options),
+    };
+    if (row.metric === 'ttft') {
+      const load: Load = { kind: 'batch', numRequests: 1, input: fixed(input), output: fixed(1) };
+      return {
+        case: { ...base, options: { ...options, inputLatencyMs: 0 }, load },
+        comparison: compare(row, 'ttft', 'ttft'),
+      };
+    }
+    if (online) return onlineRow(row, { ...base, load: onlineLoad(row, input, output) });
+    if (row.note.startsWith('STATIC')) {
+      const load: Load = {
+        kind: 'batch',
+        numRequests: number(row.concurrency),
+        input: fixed(input),
+        output: fixed(output),
+      };
+      return { case: { ...base, load }, comparison: compare(row, 'output_tps', 'output tok/s') };
+    }
+    const load: Load = {
+      kind: 'batch',
+      numRequests: numRequests(input, output),
+      input: fixed(input),
+      output: fixed(output),
+    };
+    return { case: { ...base, load }, comparison: compare(row, 'output_tps', 'output tok/s') };
+  },
+};
+
+/** Counts that the page states, by total length. */
+function numRequests(input: number, output: number): number {
+  if (input === 128 && output === 128) return 30_000;
+  if (input + output <= 2500) return 3000;
+  return input + output <= 5000 ? 1500 : 1000;
+}
+
+function onlineLoad(row: Row, input: number, output: number): Load {
+  const rate = number(row.request_rate);
+  const lengths = { numRequests: 500, input: fixed(input), output: fixed(output) };
+  return Number.isFinite(rate)
+    ? { kind: 'poisson', perSecond: rate, ...lengths }
+    : { kind: 'batch', ...lengths };
+}
+
+function onlineRow(row: Row, base: Extract<Mapping, { case: unknown }>['case']): Mapping {
+  if (row.metric === 'ttft_mean') return { case: base, comparison: compare(row, 'ttft', 'ttft') };
+  if (row.metric === 'itl_mean') return { case: base, comparison: compare(row, 'tpot', 'tpot') };
+  if (row.metric === 'output_throughput')
+    return { case: base, comparison: compare(row, 'output_tps', 'output tok/s') };
+  return { unmapped: `${row.metric} follows from output_throughput` };
+}
