@@ -21,6 +21,8 @@ export interface PromptPart {
   readonly special: boolean;
   /** It is an earlier answer of the model, whole. */
   readonly answer: boolean;
+  /** Token ids in place of text: the caller has tokenised it. */
+  readonly tokens?: readonly number[];
 }
 
 export type RenderedPrompt = readonly PromptPart[];
@@ -154,6 +156,11 @@ export function renderChat(
 /** A plain prompt: the text, after the beginning-of-sequence token of models that have one. */
 export function renderCompletion(prompt: string, template: ChatTemplate): RenderedPrompt {
   return [{ text: prompt, special: template.numBos === 1, answer: false }];
+}
+
+/** A prompt that comes as token ids; it is taken as it is. */
+export function renderTokens(tokens: readonly number[]): RenderedPrompt {
+  return [{ text: '', special: false, answer: false, tokens }];
 }
 
 function withToolList(messages: readonly ChatMessage[], tools: string): readonly ChatMessage[] {

@@ -1,6 +1,7 @@
 /** Tokenizers and synthesised text, for the OpenAI surface, gRPC, the benchmark and the commands. */
 
 export * from './chat.js';
+export { hashNumbers, hashText } from './hash.js';
 export { OFF_THREAD_CHARS, PromptTokenizer } from './off-thread.js';
 export * from './output-text.js';
 export {

@@ -62,6 +62,11 @@ export class OutputText {
     return this.#tail[i - this.#tailFrom] ?? '';
   }
 
+  /** Another word that could stand at token i, the k-th. */
+  alternative(i: number, k: number): string {
+    return this.#lexicon.alternative(this.#seed, i, k);
+  }
+
   /** What tokens `from` to `to` − 1 show together. */
   text(from = 0, to = this.numTokens): string {
     let text = '';

@@ -9,7 +9,7 @@
 
 import type { PromptSegment } from '../core/engine.js';
 import type { RenderedPrompt } from './chat.js';
-import { mix } from './mix.js';
+import { hashNumbers, hashText } from './hash.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** Tokens per segment: the usual KV block. Prompts that part inside a chunk share up to its start. */
@@ -48,7 +48,7 @@ export function packPrompt(prompt: RenderedPrompt, tokenizer: Tokenizer): Packed
   const lengths: number[] = [];
   let chunk: number[] = [];
   const flush = () => {
-    if (chunk.length > 0) add(hashTokens(chunk), chunk.length);
+    if (chunk.length > 0) add(hashNumbers(chunk), chunk.length);
     chunk = [];
   };
   const add = (content: number, length: number) => {
@@ -58,8 +58,9 @@ export function packPrompt(prompt: RenderedPrompt, tokenizer: Tokenizer): Packed
   const push = (token: number) => {
     if (chunk.push(token) === CHUNK) flush();
   };
-  for (const { text, special, answer } of prompt) {
+  for (const { text, special, answer, tokens } of prompt) {
     if (special) push(SPECIAL);
+    tokens?.forEach(push);
     if (text === '') continue;
     if (answer) {
       flush();
@@ -73,30 +74,4 @@ export function packPrompt(prompt: RenderedPrompt, tokenizer: Tokenizer): Packed
 }
 
 /** The identity of an answer's tokens: `RequestSpec.outputContent`, and the same in later prompts. */
-export function contentOfAnswer(text: string): number {
-  const hash = new Hash();
-  for (let i = 0; i < text.length; i++) hash.add(text.charCodeAt(i));
-  return hash.value();
-}
-
-function hashTokens(tokens: readonly number[]): number {
-  const hash = new Hash();
-  hash.add(-tokens.length);
-  for (const token of tokens) hash.add(token);
-  return hash.value();
-}
-
-/** 53 bits from two FNV-like sums with different multipliers, each mixed at the end. */
-class Hash {
-  #a = 0x811c9dc5;
-  #b = 0x2f0b4a27;
-
-  add(value: number): void {
-    this.#a = Math.imul(this.#a ^ value, 0x01000193);
-    this.#b = Math.imul(this.#b ^ value, 0x5bd1e995) ^ (this.#b >>> 15);
-  }
-
-  value(): number {
-    return (mix(this.#a) & 0x1fffff) * 2 ** 32 + (mix(this.#b ^ this.#a) >>> 0);
-  }
-}
+export const contentOfAnswer = (text: string): number => hashText(text);

@@ -12,7 +12,7 @@
  */
 
 import { invariant } from '../core/errors.js';
-import { mix } from './mix.js';
+import { mix } from './hash.js';
 import type { Tokenizer } from './tokenizer.js';
 import { SENTENCES, WORDS } from './words.js';
 
@@ -119,6 +119,12 @@ export class Lexicon {
   piece(mixedSeed: number, i: number): string {
     const { pieces } = this.#slots[this.#slotAt(mixedSeed, i)]!;
     return pieces[choose(mixedSeed, i, pieces.length)]!;
+  }
+
+  /** Another word of the same kind for token i, the k-th; may repeat. */
+  alternative(mixedSeed: number, i: number, k: number): string {
+    const { pieces } = this.#slots[this.#slotAt(mixedSeed, i)]!;
+    return pieces[choose(mixedSeed ^ mix(k), i, pieces.length)]!;
   }
 
   /**

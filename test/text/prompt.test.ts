@@ -12,6 +12,7 @@ import {
   preparePrompt,
   renderChat,
   renderCompletion,
+  renderTokens,
   synthesise,
   type Tokenizer,
 } from '../../src/text/index.js';
@@ -59,6 +60,13 @@ describe('preparePrompt', () => {
     const shared = sharedTokens(a!, b!);
     expect(shared).toBeGreaterThan(985);
     expect(shared).toBeLessThanOrEqual(1_010);
+  });
+
+  it('takes token ids as they are, and knows them for the same as their text', () => {
+    const text = words(100, 6);
+    const fromText = preparePrompt(renderCompletion(text, chatml), tokenizer);
+    const fromTokens = preparePrompt(renderTokens(tokenizer.encode(text)), tokenizer);
+    expect(fromTokens).toEqual(fromText);
   });
 
   it('shares nothing between prompts that differ from the start', () => {
