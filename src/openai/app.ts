@@ -1,0 +1,187 @@
+/**
+ * The OpenAI surface as a Fastify app: routes, headers, keys, and refusals in OpenAI's form.
+ *
+ * Every answer carries `x-request-id`. Paths work with and without `/v1`, because clients disagree on
+ * whether a base URL ends in it.
+ */
+
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { PromptTokenizer } from '../text/index.js';
+import { ApiError, type ApiProfile, modelNotFound, toApiError } from './api-error.js';
+import type { DeliveryReport } from './delivery.js';
+import { Endpoints } from './endpoints.js';
+import type { LiveModel, LiveService } from './live-model.js';
+
+export interface OpenAiAppOptions {
+  readonly service: LiveService;
+  /** Default `openai`. */
+  readonly profile?: ApiProfile;
+  /** Requests must carry this key; absent: any key will do, or none. */
+  readonly apiKey?: string;
+  /** Largest body in bytes; default 32 MiB. */
+  readonly bodyLimit?: number;
+  /** Seeds the answers of requests that bring no seed; default 0. */
+  readonly seed?: number;
+  /** Begins every id; default the time of start. */
+  readonly idPrefix?: string;
+  /** Unix time in milliseconds; default the wall clock. */
+  readonly nowMs?: () => number;
+  /** Told once per request, when it is over. */
+  readonly onRequest?: (log: RequestLog) => void;
+}
+
+/** What there is to say about a request. */
+export interface RequestLog {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  /** Of a request that generated. */
+  readonly delivery?: DeliveryReport;
+  /** Why it was refused. */
+  readonly refusal?: string;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    delivery: DeliveryReport | null;
+    refusal: string | null;
+  }
+}
+
+const BODY_LIMIT = 32 * 2 ** 20;
+/** The version of OpenAI's HTTP interface that is spoken. */
+const OPENAI_VERSION = '2020-10-01';
+const EXPOSED_HEADERS = 'x-request-id, openai-processing-ms, openai-version, retry-after';
+
+export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
+  const { service, profile = 'openai', nowMs = Date.now, onRequest } = options;
+  const idPrefix = options.idPrefix ?? nowMs().toString(36);
+  const prompts = new PromptTokenizer();
+  let numRequests = 0;
+  const app = Fastify({
+    logger: false,
+    bodyLimit: options.bodyLimit ?? BODY_LIMIT,
+    forceCloseConnections: 'idle',
+    routerOptions: { ignoreTrailingSlash: true },
+    genReqId: (req) => {
+      const given = req.headers['x-request-id'];
+      return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given)
+        ? given
+        : `req_${idPrefix}${(numRequests++).toString(36)}`;
+    },
+  });
+  app.removeContentTypeParser('text/plain');
+  app.decorateRequest('delivery', null);
+  app.decorateRequest('refusal', null);
+
+  app.addHook('onRequest', async (req, reply) => {
+    reply.header('x-request-id', req.id);
+    reply.header('openai-version', OPENAI_VERSION);
+    if (req.headers.origin !== undefined) allowOrigin(reply);
+    if (req.method === 'OPTIONS') return reply.code(204).send();
+    checkKey(req, options.apiKey);
+  });
+  if (onRequest) {
+    app.addHook('onResponse', async (req, reply) => {
+      onRequest({
+        id: req.id,
+        method: req.method,
+        path: req.url,
+        status: reply.statusCode,
+        ...(req.delivery && { delivery: req.delivery }),
+        ...(req.refusal !== null && { refusal: req.refusal }),
+      });
+    });
+  }
+  app.addHook('onClose', () => prompts.close());
+
+  const refuse = (req: FastifyRequest, reply: FastifyReply, error: unknown) => {
+    const refusal = toApiError(error);
+    req.refusal = refusal.message;
+    if (reply.sent) return reply.raw.destroy();
+    if (refusal.retryAfterS !== undefined) {
+      reply.header('retry-after', String(Math.ceil(refusal.retryAfterS)));
+    }
+    return reply.code(refusal.status).send(refusal.body(profile));
+  };
+  app.setErrorHandler((error, req, reply) => refuse(req, reply, error));
+  app.setNotFoundHandler((req, reply) => {
+    const allowed = ['GET', 'POST'].filter((method) =>
+      app.findRoute({ method: method as 'GET', url: routeOf(req.url) }),
+    );
+    if (allowed.length > 0) reply.header('allow', allowed.join(', '));
+    return refuse(req, reply, unknownRoute(req, allowed));
+  });
+
+  const endpoints = new Endpoints({
+    service,
+    profile,
+    prompts,
+    seed: options.seed ?? 0,
+    idPrefix,
+    now: () => Math.floor(nowMs() / 1_000),
+  });
+  for (const base of ['/v1', '']) {
+    app.post(`${base}/chat/completions`, async (req, reply) => {
+      req.delivery = await endpoints.chat(req, reply);
+      return reply;
+    });
+    app.post(`${base}/completions`, async (req, reply) => {
+      req.delivery = await endpoints.completions(req, reply);
+      return reply;
+    });
+    app.get(`${base}/models`, async () => ({
+      object: 'list',
+      data: service.models.map((model) => modelBody(model, profile)),
+    }));
+    app.get<{ Params: { '*': string } }>(`${base}/models/*`, async (req) => {
+      const id = req.params['*'];
+      const model = service.models.find((served) => served.id === id);
+      if (!model) throw modelNotFound(id);
+      return modelBody(model, profile);
+    });
+  }
+  app.get('/health', async () => ({ status: 'ok' }));
+  app.get('/status', async () => service.status());
+  return app;
+}
+
+function modelBody({ id, created, maxModelLen }: LiveModel, profile: ApiProfile): object {
+  const body = { id, object: 'model', created, owned_by: 'llmservingsim' };
+  return profile === 'vllm'
+    ? { ...body, root: id, parent: null, max_model_len: maxModelLen }
+    : { ...body, max_model_len: maxModelLen };
+}
+
+/** Paths with a model's name in them have one route. */
+function routeOf(url: string): string {
+  const path = url.split('?', 1)[0]!.replace(/(?<=.)\/$/, '');
+  return path.replace(/^((\/v1)?\/models)\/.+$/, '$1/*');
+}
+
+function unknownRoute(req: FastifyRequest, allowed: readonly string[]): ApiError {
+  const path = req.url.split('?', 1)[0]!;
+  return allowed.length > 0
+    ? new ApiError('wrongMethod', `${path} takes ${allowed.join(' and ')}, not ${req.method}.`, {
+        code: 'method_not_supported',
+      })
+    : new ApiError('notFound', `There is nothing at ${req.method} ${path}.`);
+}
+
+/** Only what asks for work is guarded: health checks bring no key. */
+function checkKey(req: FastifyRequest, apiKey: string | undefined): void {
+  if (apiKey === undefined || req.url === '/health') return;
+  const given = req.headers.authorization?.replace(/^Bearer\s+/i, '');
+  if (given === apiKey) return;
+  throw given === undefined || given === ''
+    ? new ApiError('unauthorized', "An API key is needed: 'authorization: Bearer KEY'.")
+    : new ApiError('unauthorized', 'This API key is not right.', { code: 'invalid_api_key' });
+}
+
+function allowOrigin(reply: FastifyReply): void {
+  reply.header('access-control-allow-origin', '*');
+  reply.header('access-control-allow-methods', 'GET, POST, OPTIONS');
+  reply.header('access-control-allow-headers', '*, authorization, content-type');
+  reply.header('access-control-expose-headers', EXPOSED_HEADERS);
+}

@@ -1,0 +1,319 @@
+/**
+ * Brings the tokens of a request to its client.
+ *
+ * The engine says how many tokens are due; what they say is known beforehand. A streamed answer keeps
+ * two numbers per choice, due and sent, so a reader that does not keep up costs no memory: when it has
+ * caught up it gets everything due in one frame. All tokens that become due in one turn of the event
+ * loop leave in one write. Headers leave with the first token: until then a refusal is a real status.
+ */
+
+import type { RequestOutcome } from '../core/trace/tracer.js';
+import { ApiError } from './api-error.js';
+import type { EventStream } from './event-stream.js';
+import { errorFrames, type Finish, type Frames, NO_LOGPROBS } from './frames.js';
+import type { LiveModel, LiveRequest, RequestListener } from './live-model.js';
+import type { AnswerPlan } from './plan.js';
+import type { Usage } from './usage.js';
+
+/** What the log line of a request tells, in simulated time. */
+export interface DeliveryReport {
+  readonly promptTokens: number;
+  readonly outputTokens: number;
+  readonly cachedTokens: number;
+  /** Arrival to first token, and to the end; absent where it did not get so far. */
+  readonly ttftMs: number | undefined;
+  readonly e2eMs: number | undefined;
+  readonly reason: string;
+}
+
+/** One answer on its way: a choice of the reply. */
+interface ChoiceState {
+  readonly plan: AnswerPlan;
+  readonly request: LiveRequest;
+  due: number;
+  sent: number;
+  /** Characters sent. */
+  chars: number;
+  ended: boolean;
+}
+
+/** What both kinds of delivery share: submitting, counting, cancelling, and the report at the end. */
+abstract class Delivery implements Usage {
+  /** Settles when the last word is said; rejects with an `ApiError` if nothing had been sent. */
+  readonly done: Promise<DeliveryReport>;
+  protected readonly choices: ChoiceState[] = [];
+  #resolve!: (report: DeliveryReport) => void;
+  #reject!: (error: ApiError) => void;
+  #promptTokens = 0;
+  #cachedTokens = 0;
+  #firstTokenNs: number | undefined;
+  #endNs: number | undefined;
+  #settled = false;
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Submits `plans`: the answers to one prompt. Choices are numbered in the order of submission. */
+  submit(model: LiveModel, plans: readonly AnswerPlan[]): void {
+    this.#promptTokens += plans[0]?.spec.promptTokens ?? 0;
+    for (const plan of plans) {
+      const index = this.choices.length;
+      const listener: RequestListener = {
+        onTokens: (numTokens) => {
+          const choice = this.choices[index]!;
+          choice.due += numTokens;
+          this.due(index, choice);
+        },
+        onEnd: (outcome) => this.#ended(index, outcome),
+      };
+      const request = model.submit(plan.spec, listener);
+      this.choices.push({ plan, request, due: 0, sent: 0, chars: 0, ended: false });
+    }
+  }
+
+  /** The client has gone. */
+  cancel(): void {
+    for (const { request, ended } of this.choices) if (!ended) request.cancel();
+    this.settle('abort');
+  }
+
+  /** More tokens of a choice are due. */
+  protected abstract due(index: number, choice: ChoiceState): void;
+  /** A choice has all its tokens. */
+  protected abstract finished(index: number, choice: ChoiceState): void;
+  /** Every choice has finished. */
+  protected abstract complete(): void;
+  /** Tells the client of a failure, if anything has been sent. @returns whether it was told. */
+  protected abstract failed(error: ApiError): boolean;
+
+  get promptTokens(): number {
+    return this.#promptTokens;
+  }
+
+  /** Those that have been sent. */
+  get completionTokens(): number {
+    return this.choices.reduce((sum, { sent }) => sum + sent, 0);
+  }
+
+  get cachedTokens(): number {
+    return this.#cachedTokens;
+  }
+
+  /** Whether the last word is said: nothing may be sent any more. */
+  protected get settled(): boolean {
+    return this.#settled;
+  }
+
+  protected settle(reason: string): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#resolve({
+      promptTokens: this.promptTokens,
+      outputTokens: this.completionTokens,
+      cachedTokens: this.cachedTokens,
+      ttftMs: this.#firstTokenNs === undefined ? undefined : this.#firstTokenNs / 1e6,
+      e2eMs: this.#endNs === undefined ? undefined : this.#endNs / 1e6,
+      reason,
+    });
+  }
+
+  #ended(index: number, outcome: RequestOutcome): void {
+    const choice = this.choices[index]!;
+    choice.ended = true;
+    if (this.#settled) return;
+    this.#note(outcome);
+    if (outcome.reason === 'rejected' || outcome.reason === 'abort') {
+      this.#fail(outcome);
+      return;
+    }
+    choice.due = choice.plan.output.numTokens;
+    this.finished(index, choice);
+    if (!this.choices.every(({ ended }) => ended)) return;
+    this.complete();
+    this.settle(outcome.reason);
+  }
+
+  #note({ arrivedAt, firstTokenAt, endedAt, cachedTokens }: RequestOutcome): void {
+    this.#cachedTokens = Math.max(this.#cachedTokens, cachedTokens);
+    if (firstTokenAt !== undefined) {
+      this.#firstTokenNs = Math.min(this.#firstTokenNs ?? Infinity, firstTokenAt - arrivedAt);
+    }
+    this.#endNs = Math.max(this.#endNs ?? 0, endedAt - arrivedAt);
+  }
+
+  #fail({ reason, spec }: RequestOutcome): void {
+    for (const { request, ended } of this.choices) if (!ended) request.cancel();
+    const error =
+      reason === 'rejected'
+        ? new ApiError(
+            'invalid',
+            `A request of ${spec.promptTokens} prompt tokens and ${spec.maxTokens} output tokens does not fit into the KV cache of this server.`,
+            { code: 'context_length_exceeded' },
+          )
+        : new ApiError('overloaded', 'The request was ended by the server.', { retryAfterS: 1 });
+    if (this.failed(error)) {
+      this.settle(reason);
+      return;
+    }
+    this.#settled = true;
+    this.#reject(error);
+  }
+}
+
+/** Collects the streams that have something to send, and lets each send it once per turn. */
+export class Outbox {
+  #waiting: (() => void)[] = [];
+
+  add(flush: () => void): void {
+    if (this.#waiting.push(flush) > 1) return;
+    queueMicrotask(() => {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      for (const flushOne of waiting) flushOne();
+    });
+  }
+}
+
+export interface StreamOptions {
+  readonly frames: Frames;
+  readonly outbox: Outbox;
+  /** Sends the headers. Called once, when the first token is due. */
+  readonly open: () => EventStream;
+  /** `logprobs` of tokens `from` to `to` − 1, as JSON text, when asked for; `offset` in characters. */
+  readonly logprobs?: (plan: AnswerPlan, from: number, to: number, offset: number) => string;
+  /** What stands before the answers to a prompt (`echo`), by choice. */
+  readonly echo?: (index: number) => string;
+  /** The body of the error frame. */
+  readonly errorBody: (error: ApiError) => object;
+}
+
+export class StreamedAnswer extends Delivery {
+  readonly #options: StreamOptions;
+  #stream: EventStream | undefined;
+  #queued = false;
+  #draining = false;
+  #behind = false;
+
+  constructor(options: StreamOptions) {
+    super();
+    this.#options = options;
+  }
+
+  protected override due(): void {
+    if (this.#queued || this.#draining || this.settled) return;
+    this.#queued = true;
+    this.#options.outbox.add(() => {
+      this.#queued = false;
+      this.#flush();
+    });
+  }
+
+  protected override finished(): void {
+    this.due();
+  }
+
+  protected override complete(): void {
+    this.#stream ??= this.#options.open();
+    this.#stream.end(this.#framesDue() + this.#options.frames.end(this));
+  }
+
+  protected override failed(error: ApiError): boolean {
+    if (!this.#stream) return false;
+    this.#stream.end(errorFrames(this.#options.errorBody(error)));
+    return true;
+  }
+
+  #flush(): void {
+    if (this.settled || !this.choices.some(({ due, sent }) => due > sent)) return;
+    this.#stream ??= this.#options.open();
+    if (this.#stream.blocked) {
+      this.#behind = true;
+      this.#draining = true;
+      this.#stream.onDrain(() => {
+        this.#draining = false;
+        this.due();
+      });
+      return;
+    }
+    this.#stream.write(this.#framesDue());
+    this.#behind = false;
+  }
+
+  /** The frames of everything due. The last token of a choice waits for its end, a moment later. */
+  #framesDue(): string {
+    let frames = '';
+    for (const [index, choice] of this.choices.entries()) {
+      const { plan, ended } = choice;
+      const last = plan.output.numTokens;
+      const until = Math.min(choice.due, last - 1);
+      if (choice.sent < until) {
+        if (choice.sent === 0) frames += this.#opening(index, choice);
+        const stride = this.#behind ? until - choice.sent : 1;
+        while (choice.sent < until) frames += this.#frame(index, choice, choice.sent + stride);
+      }
+      if (ended && choice.sent < last) {
+        if (choice.sent === 0) frames += this.#opening(index, choice);
+        frames += this.#frame(index, choice, last);
+      }
+    }
+    return frames;
+  }
+
+  #opening(index: number, choice: ChoiceState): string {
+    const { frames, echo } = this.#options;
+    const prompt = echo?.(index) ?? '';
+    choice.chars += prompt.length;
+    return frames.open(index, this) + (prompt === '' ? '' : frames.token(index, prompt, this));
+  }
+
+  /** One chunk that brings choice `index` up to token `to`. */
+  #frame(index: number, choice: ChoiceState, to: number): string {
+    const { frames, logprobs } = this.#options;
+    const { plan, sent, chars } = choice;
+    const { output } = plan;
+    const text = to === sent + 1 ? output.piece(sent) : output.text(sent, to);
+    const chances = logprobs?.(plan, sent, to, chars) ?? NO_LOGPROBS;
+    choice.sent = to;
+    choice.chars += text.length;
+    if (to === output.numTokens) {
+      return frames.last(index, text, finishOf(plan), this, chances);
+    }
+    return text === '' && !logprobs ? '' : frames.token(index, text, this, chances);
+  }
+}
+
+/** Waits for all answers; `complete` is called with their usage. */
+export class WholeAnswer extends Delivery {
+  readonly #send: (plans: readonly AnswerPlan[], usage: Usage) => void;
+
+  constructor(send: (plans: readonly AnswerPlan[], usage: Usage) => void) {
+    super();
+    this.#send = send;
+  }
+
+  protected override due(): void {}
+
+  protected override finished(_index: number, choice: ChoiceState): void {
+    choice.sent = choice.due;
+  }
+
+  protected override complete(): void {
+    this.#send(
+      this.choices.map(({ plan }) => plan),
+      this,
+    );
+  }
+
+  protected override failed(): boolean {
+    return false;
+  }
+}
+
+export const finishOf = ({ output }: AnswerPlan): Finish => ({
+  reason: output.finishReason,
+  stop: output.stopReason,
+});

@@ -1,0 +1,41 @@
+/**
+ * What the OpenAI surface needs of the running simulation: a port. The pipeline stands behind it, or
+ * a few lines in a test.
+ */
+
+import type { RequestSpec } from '../core/engine.js';
+import type { RequestOutcome } from '../core/trace/tracer.js';
+import type { ChatTemplate, Tokenizer } from '../text/index.js';
+
+export interface LiveModel {
+  /** As clients name it. */
+  readonly id: string;
+  /** Tokens of the context window, prompt and answer together. */
+  readonly maxModelLen: number;
+  /** Unix time in seconds since when it is served. */
+  readonly created: number;
+  readonly tokenizer: Tokenizer;
+  readonly template: ChatTemplate;
+  /** A request arrives now. The listener is told from later turns of the event loop only. */
+  submit(spec: RequestSpec, listener: RequestListener): LiveRequest;
+}
+
+export interface RequestListener {
+  /** `numTokens` more tokens are due now. */
+  onTokens(numTokens: number): void;
+  /** The last word. The outcome is valid during the call. */
+  onEnd(outcome: RequestOutcome): void;
+}
+
+export interface LiveRequest {
+  /** The client has gone: frees its KV. Nothing is told any more but the end. */
+  cancel(): void;
+}
+
+export interface LiveService {
+  readonly models: readonly LiveModel[];
+  /** The body of `GET /status`. */
+  status(): object;
+  /** Why no request is taken just now (draining, full), if so. */
+  refusal?(): { readonly message: string; readonly retryAfterS?: number } | undefined;
+}
