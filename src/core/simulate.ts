@@ -24,6 +24,8 @@ export interface SimulationOptions {
   readonly slo?: Slo;
   /** Keep every latency sample, so that quantiles are exact. */
   readonly exact?: boolean;
+  /** Let `advance` count events of the engine as well as arrivals: for those who pace or bound them. */
+  readonly eventwise?: boolean;
 }
 
 export interface Progress {
@@ -37,14 +39,24 @@ export class Simulation {
   readonly engine: Cluster;
   readonly #workload: Workload;
   readonly #metrics: RunMetrics;
-  #lastAt: TimeNs = 0;
+  readonly #eventwise: boolean;
+  /** The arrival known last; what happens before it can be simulated. */
+  #knownUntil: TimeNs = 0;
 
   constructor(options: SimulationOptions) {
     const { workload, tracers = [] } = options;
     this.#workload = workload;
     this.#metrics = new RunMetrics(options.slo, options.exact ?? false);
+    // A workload that waits for ends must be asked after each of them.
+    this.#eventwise = options.eventwise === true || workload.ended !== undefined;
+    // An end may bring an arrival of the same instant: it is in time for the step that begins then.
     const loop: Tracer = workload.ended
-      ? { requestFinish: (outcome) => workload.ended!(outcome) }
+      ? {
+          requestFinish: (outcome) => {
+            workload.ended!(outcome);
+            this.#submitNext();
+          },
+        }
       : {};
     this.engine = createEngine({
       instances: options.instances,
@@ -56,26 +68,43 @@ export class Simulation {
     });
   }
 
+  /** When something happens next; Infinity when that is not known before `advance`, or never. */
+  get nextAt(): TimeNs {
+    return this.engine.nextEventAt() ?? Infinity;
+  }
+
   /** Simulates until about `numArrivals` more requests have arrived; true when everything is over. */
   advance(numArrivals: number): boolean {
-    const { engine } = this;
-    const workload = this.#workload;
-    for (let i = 0; i < numArrivals; i++) {
-      const arrival = workload.next();
-      if (arrival) {
-        engine.submit(arrival.at, arrival.spec);
-        if (arrival.at === this.#lastAt) continue;
-        this.#lastAt = arrival.at;
-        engine.advanceTo(arrival.at - 1);
-        continue;
-      }
-      // Nothing more is known: let time pass, event by event while an end may bring new arrivals.
-      const at = engine.nextEventAt();
-      if (at === undefined) return true;
-      engine.advanceTo(workload.ended ? at : Infinity);
-      if (engine.now > this.#lastAt) this.#lastAt = engine.now;
-    }
+    for (let i = 0; i < numArrivals; i++) if (!this.#advanceOnce()) return true;
     return false;
+  }
+
+  /** One arrival, or one event where each counts. False: nothing is left. */
+  #advanceOnce(): boolean {
+    const { engine } = this;
+    if (this.#eventwise) {
+      const at = engine.nextEventAt();
+      if (at !== undefined && at < this.#knownUntil) {
+        engine.advanceTo(at);
+        return true;
+      }
+    }
+    if (this.#submitNext()) {
+      if (!this.#eventwise && this.#knownUntil > engine.now) engine.advanceTo(this.#knownUntil - 1);
+      return true;
+    }
+    const at = engine.nextEventAt();
+    if (at === undefined) return false;
+    engine.advanceTo(this.#eventwise ? at : Infinity);
+    return true;
+  }
+
+  #submitNext(): boolean {
+    const arrival = this.#workload.next();
+    if (!arrival) return false;
+    this.engine.submit(arrival.at, arrival.spec);
+    if (arrival.at > this.#knownUntil) this.#knownUntil = arrival.at;
+    return true;
   }
 
   get progress(): Progress {
