@@ -9,6 +9,7 @@ import {
 } from '../report/comparison.js';
 import { loadLabel } from '../report/human.js';
 import { jsonText } from '../report/result-json.js';
+import type { Composition } from './compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
 import type { Flags, FlagVariant } from './simulate-flags.js';
 import { type Base, composeFlags, runOnce, saveResult } from './simulate-run.js';
@@ -24,12 +25,19 @@ export async function compare(
       throw new ConfigError(flag, 'a single run, without comma lists', `${variants.length} runs`);
     }
   }
+  const composed = variants.map(({ flags: own }) => attempt(own, base));
+  if (composed.every((result) => result instanceof ConfigError)) throw composed[0];
   const done: Variant[] = [];
   let stopped = false;
-  for (const { flags: own, varied } of variants) {
-    const outcome = await attempt(own, base, io, isHopeless(variants.length, done));
-    done.push({ varied, outcome });
-    stopped = 'report' in outcome && outcome.stopped;
+  for (const [i, { varied }] of variants.entries()) {
+    const composition = composed[i]!;
+    if (composition instanceof ConfigError) {
+      done.push({ varied, outcome: { impossible: composition.message } });
+      continue;
+    }
+    const run = await runOnce(composition, flags, io);
+    done.push({ varied, outcome: run });
+    stopped = run.stopped;
     if (stopped) break;
   }
   const json = () => jsonText(comparisonJson(done));
@@ -44,22 +52,13 @@ const ONE_RUN = [
   ['findRate', '--find-rate'],
 ] as const;
 
-/** Whether the last variant is about to fail like all before it: then the error is the answer. */
-const isHopeless = (numVariants: number, done: readonly Variant[]): boolean =>
-  done.length === numVariants - 1 && done.every(({ outcome }) => 'impossible' in outcome);
-
 /** What cannot be (a model that does not fit) is a row of the table; wrong names are errors. */
-async function attempt(
-  flags: Flags,
-  base: Base | undefined,
-  io: Io,
-  isLastHope: boolean,
-): Promise<Variant['outcome']> {
+function attempt(flags: Flags, base: Base | undefined): Composition | ConfigError {
   try {
-    return await runOnce(composeFlags(flags, base), flags, io);
+    return composeFlags(flags, base);
   } catch (error) {
-    if (!(error instanceof ConfigError) || isLastHope || !isAboutFit(error)) throw error;
-    return { impossible: error.message };
+    if (error instanceof ConfigError && isAboutFit(error)) return error;
+    throw error;
   }
 }
 
@@ -73,7 +72,8 @@ const isAboutFit = ({ path, expected }: ConfigError): boolean =>
 
 function text(done: readonly Variant[]): string {
   const run = done.map(({ outcome }) => outcome).find((outcome) => 'report' in outcome);
-  const load = run && 'report' in run ? loadLabel(run.load, run.trace) : '';
+  const varies = done.some(({ varied }) => varied['request-rate'] !== undefined);
+  const load = run && 'report' in run ? loadLabel(run.load, run.trace, !varies) : '';
   const title = [comparisonTitle(done), load].filter((part) => part !== '').join(': ');
   return `${title}\n\n${comparisonTable(done)}`;
 }

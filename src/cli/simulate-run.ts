@@ -1,6 +1,6 @@
 /** What every form of `simulate` does: read the scenario file, put it together with the flags, run, save. */
 
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import type { FieldName, ScenarioRequest } from '../config/scenario-request.js';
 import { RequestRows, unwritable } from '../report/request-rows.js';
 import type { Run } from '../report/run.js';
@@ -70,6 +70,17 @@ export async function runOnce(
     return started.run(stopped);
   } finally {
     rows?.close();
+  }
+}
+
+/** Refuses a `--save-result` that cannot be written before anything is simulated. */
+export function checkResultFile(flags: Flags): void {
+  const path = textFlag(flags, 'saveResult');
+  if (path === undefined) return;
+  try {
+    closeSync(openSync(path, 'a'));
+  } catch (cause) {
+    throw unwritable('--save-result', path, cause);
   }
 }
 

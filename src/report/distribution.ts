@@ -8,7 +8,7 @@
 import type { LatencySummary } from '../core/metrics/report.js';
 
 const BLOCKS = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-const NUM_QUANTILES = 400;
+const NUM_QUANTILES = 100;
 
 /** Empty when there is nothing to see: no samples, or all alike. */
 export function distribution(latency: LatencySummary, numBins = 24): string {

@@ -68,12 +68,13 @@ function loadLine(run: Run): string {
   return `${whatLabel(load.source, trace)}: ${requests} ${pace}${boundLabel(load)}`;
 }
 
-/** A load before it has run. */
-export function loadLabel(load: LoadOptions, trace: string | undefined): string {
+/** A load before it has run; without its pace where that varies. */
+export function loadLabel(load: LoadOptions, trace: string | undefined, withPace = true): string {
   const { numPrompts, requestRate, rampUp, source } = load;
   const count = numPrompts ?? (source.kind === 'random' ? DEFAULT_NUM_PROMPTS : undefined);
   const requests = count === undefined ? 'all requests' : plural(count, 'request');
-  return `${whatLabel(source, trace)}: ${requests} ${pace(requestRate, rampUp, source)}${boundLabel(load)}`;
+  const when = withPace ? ` ${pace(requestRate, rampUp, source)}` : '';
+  return `${whatLabel(source, trace)}: ${requests}${when}${boundLabel(load)}`;
 }
 
 function pace(
@@ -168,8 +169,8 @@ function kvLine(run: Run, findings: Findings): string {
 }
 
 const batchLine = (f: Findings): string =>
-  `${short(f.meanRunning)} running on average, at most ${grouped(f.peakRunning)}; ` +
-  `${short(f.meanWaiting)} waiting, at most ${grouped(f.peakWaiting)}`;
+  `${f.meanRunning.toFixed(1)} running on average, at most ${grouped(f.peakRunning)}; ` +
+  `${f.meanWaiting.toFixed(1)} waiting, at most ${grouped(f.peakWaiting)}`;
 
 const BOUND_WORDS: Readonly<Record<string, string>> = {
   memory: 'memory bandwidth',

@@ -8,7 +8,14 @@ import { offeredRate, type Run } from '../../report/run.js';
 import type { Composition } from '../compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from '../io.js';
 import { addSimulateFlags, type Flags, sloFromFlags, variantsOf } from '../simulate-flags.js';
-import { baseOf, composeFlags, runOnce, saveResult, textFlag } from '../simulate-run.js';
+import {
+  baseOf,
+  checkResultFile,
+  composeFlags,
+  runOnce,
+  saveResult,
+  textFlag,
+} from '../simulate-run.js';
 import { numberOf } from '../values.js';
 import type { DefineCommand } from './index.js';
 
@@ -20,6 +27,7 @@ export const defineSimulate: DefineCommand = (command, io, exit) => {
 async function simulate(flags: Flags, io: Io): Promise<ExitCode> {
   const base = await baseOf(flags);
   const variants = variantsOf(flags);
+  checkResultFile(flags);
   if (variants.length > 1) {
     const { compare } = await import('../compare.js');
     return compare(variants, base, flags, io);
