@@ -164,16 +164,16 @@ abstract class Delivery implements Usage {
   }
 }
 
-/** Collects the streams that have something to send, and lets each send it once per turn. */
+/** Collects the answers that have something to send, and lets each send it once per turn. */
 export class Outbox {
-  #waiting: (() => void)[] = [];
+  #waiting: StreamedAnswer[] = [];
 
-  add(flush: () => void): void {
-    if (this.#waiting.push(flush) > 1) return;
+  add(answer: StreamedAnswer): void {
+    if (this.#waiting.push(answer) > 1) return;
     queueMicrotask(() => {
       const waiting = this.#waiting;
       this.#waiting = [];
-      for (const flushOne of waiting) flushOne();
+      for (const each of waiting) each.flush();
     });
   }
 }
@@ -206,10 +206,7 @@ export class StreamedAnswer extends Delivery {
   protected override due(): void {
     if (this.#queued || this.#draining || this.settled) return;
     this.#queued = true;
-    this.#options.outbox.add(() => {
-      this.#queued = false;
-      this.#flush();
-    });
+    this.#options.outbox.add(this);
   }
 
   protected override finished(): void {
@@ -227,8 +224,10 @@ export class StreamedAnswer extends Delivery {
     return true;
   }
 
-  #flush(): void {
-    if (this.settled || !this.choices.some(({ due, sent }) => due > sent)) return;
+  /** Writes everything that is due; a slow reader gets it when it has caught up. */
+  flush(): void {
+    this.#queued = false;
+    if (this.settled || !this.#hasDue()) return;
     this.#stream ??= this.#options.open();
     if (this.#stream.blocked) {
       this.#behind = true;
@@ -243,22 +242,23 @@ export class StreamedAnswer extends Delivery {
     this.#behind = false;
   }
 
+  #hasDue(): boolean {
+    for (const { due, sent } of this.choices) if (due > sent) return true;
+    return false;
+  }
+
   /** The frames of everything due. The last token of a choice waits for its end, a moment later. */
   #framesDue(): string {
     let frames = '';
-    for (const [index, choice] of this.choices.entries()) {
-      const { plan, ended } = choice;
-      const last = plan.output.numTokens;
-      const until = Math.min(choice.due, last - 1);
-      if (choice.sent < until) {
-        if (choice.sent === 0) frames += this.#opening(index, choice);
-        const stride = this.#behind ? until - choice.sent : 1;
-        while (choice.sent < until) frames += this.#frame(index, choice, choice.sent + stride);
-      }
-      if (ended && choice.sent < last) {
-        if (choice.sent === 0) frames += this.#opening(index, choice);
-        frames += this.#frame(index, choice, last);
-      }
+    for (let index = 0; index < this.choices.length; index++) {
+      const choice = this.choices[index]!;
+      const last = choice.plan.output.numTokens;
+      const whole = Math.min(choice.due, last - 1);
+      const until = choice.ended ? last : whole;
+      if (choice.sent >= until) continue;
+      if (choice.sent === 0) frames += this.#opening(index, choice);
+      if (this.#behind && choice.sent < whole) frames += this.#frame(index, choice, whole);
+      while (choice.sent < until) frames += this.#frame(index, choice, choice.sent + 1);
     }
     return frames;
   }
