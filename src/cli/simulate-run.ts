@@ -1,8 +1,9 @@
 /** What every form of `simulate` does: read the scenario file, put it together with the flags, run, save. */
 
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { FieldName, ScenarioRequest } from '../config/scenario-request.js';
-import { RequestRows, unwritable } from '../report/request-rows.js';
+import { checkOutput, unwritable } from '../report/output-file.js';
+import { RequestRows } from '../report/request-rows.js';
 import type { Run } from '../report/run.js';
 import { type Composition, compose, type Naming, start } from './compose.js';
 import type { Io } from './io.js';
@@ -76,12 +77,7 @@ export async function runOnce(
 /** Refuses a `--save-result` that cannot be written before anything is simulated. */
 export function checkResultFile(flags: Flags): void {
   const path = textFlag(flags, 'saveResult');
-  if (path === undefined) return;
-  try {
-    closeSync(openSync(path, 'a'));
-  } catch (cause) {
-    throw unwritable('--save-result', path, cause);
-  }
+  if (path !== undefined) checkOutput('--save-result', path);
 }
 
 export function saveResult(flags: Flags, json: () => string): void {

@@ -5,10 +5,10 @@
  * row can be replayed: both forms are trace formats.
  */
 
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { ConfigError } from '../core/errors.js';
+import { closeSync, writeSync } from 'node:fs';
 import type { RequestOutcome, Tracer } from '../core/trace/tracer.js';
 import { NS_PER_MS } from '../core/units.js';
+import { openOutput, unwritable } from './output-file.js';
 
 export const ROW_COLUMNS = [
   'request_id',
@@ -61,11 +61,7 @@ export class RequestRows implements Tracer {
   constructor(path: string, flag = '--save-requests') {
     this.#path = path;
     this.#csv = path.toLowerCase().endsWith('.csv');
-    try {
-      this.#fd = openSync(path, 'w');
-    } catch (cause) {
-      throw unwritable(flag, path, cause);
-    }
+    this.#fd = openOutput(flag, path);
     if (this.#csv) this.#chunk = `${ROW_COLUMNS.join(',')}\n`;
   }
 
@@ -97,10 +93,3 @@ function cell(value: string | number | null): string {
   const text = String(value);
   return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
-
-export const unwritable = (flag: string, path: string, cause: unknown): ConfigError =>
-  new ConfigError(
-    flag,
-    'a file that can be written',
-    `${path} (${(cause as NodeJS.ErrnoException).code ?? String(cause)})`,
-  );

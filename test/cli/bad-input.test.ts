@@ -85,11 +85,11 @@ const CASES: readonly (readonly [line: string, ...says: string[]])[] = [
   ],
   ['simulate --config $/rate.yaml --request-rate -3', 'error: --request-rate: expected'],
   [
-    `simulate ${ON} --save-result $/no/r.json`,
+    `simulate ${ON} --save-result $/no/such/r.json`,
     '--save-result: expected a file that can be written',
   ],
   [
-    `simulate ${ON} --save-requests $/no/r.csv`,
+    `simulate ${ON} --save-requests $/no/such/r.csv`,
     '--save-requests: expected a file that can be written',
   ],
   [

@@ -1,10 +1,6 @@
 /** The commands, in the order of help. Each is loaded when it is run, so none pays for the others. */
 
-import type { Command } from 'commander';
-import type { ExitCode, Io } from '../io.js';
-
-/** Adds options and the action of a command; the action calls `exit` unless all went well. */
-export type DefineCommand = (command: Command, io: Io, exit: (code: ExitCode) => void) => void;
+import type { DefineCommand } from '../command.js';
 
 export interface CommandEntry {
   readonly name: string;

@@ -3,7 +3,7 @@
 import { listHardware } from '../../config/hardware.js';
 import { gib, grouped, table } from '../../report/format.js';
 import { jsonText } from '../../report/result-json.js';
-import type { DefineCommand } from './index.js';
+import type { DefineCommand } from '../command.js';
 
 export const defineListHardware: DefineCommand = (command, io) => {
   command.option('--json', 'as JSON').action(({ json }: { json?: true }) => {

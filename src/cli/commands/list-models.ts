@@ -4,7 +4,7 @@ import { listModels, loadModel } from '../../config/models.js';
 import { numParameters } from '../../core/model/model-shape.js';
 import { grouped, table } from '../../report/format.js';
 import { jsonText } from '../../report/result-json.js';
-import type { DefineCommand } from './index.js';
+import type { DefineCommand } from '../command.js';
 
 export const defineListModels: DefineCommand = (command, io) => {
   command.option('--json', 'as JSON').action(({ json }: { json?: true }) => {

@@ -5,6 +5,7 @@ import type { LoadOptions } from '../../core/workload/load.js';
 import { humanReport, loadLabel } from '../../report/human.js';
 import { jsonText, resultJson } from '../../report/result-json.js';
 import { offeredRate, type Run } from '../../report/run.js';
+import type { DefineCommand } from '../command.js';
 import type { Composition } from '../compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from '../io.js';
 import { addSimulateFlags, type Flags, sloFromFlags, variantsOf } from '../simulate-flags.js';
@@ -17,7 +18,6 @@ import {
   textFlag,
 } from '../simulate-run.js';
 import { numberOf } from '../values.js';
-import type { DefineCommand } from './index.js';
 
 export const defineSimulate: DefineCommand = (command, io, exit) => {
   addSimulateFlags(command);
