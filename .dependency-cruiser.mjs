@@ -16,7 +16,13 @@ const shared = ['text', 'files', 'report', 'config', 'pipeline', 'core'];
 
 export default {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-cycles',
+      comment: 'types may name each other; modules that run may not need each other',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     only('core', []),
     only('pipeline', ['core']),
     only('config', ['pipeline', 'core', 'gen']),

@@ -52,7 +52,7 @@ describe('the engine in time', () => {
           ...row,
           end: row.end === 'unfinished' ? 'abort' : row.end,
         }));
-        const ended = (rows: typeof expected) =>
+        const ended = (rows: readonly { readonly id: number }[]) =>
           rows.filter(({ id }) => oracle.requests[id]!.end !== 'unfinished');
         for (const cuts of [undefined, new Rng(seed).stream('cuts')]) {
           const rows = inTime(scenario, cuts);

@@ -263,7 +263,8 @@ class Recorder {
     const last = this.#line(Math.max(...this.#lines.keys()));
     const handles = (list: Iterable<Request>) => Array.from(list, ({ handle }) => handle);
     this.#settle(last, kv.free, handles(scheduler.running), handles(scheduler.waiting));
-    if (this.scenario.config.async_scheduling && this.#batches.length > 1) last.upd = this.#batches.shift()!;
+    if (this.scenario.config.async_scheduling && this.#batches.length > 1)
+      last.upd = this.#batches.shift()!;
   }
 
   #settle(line: Open, free: number, running: number[], waiting: number[]): void {
