@@ -16,11 +16,12 @@ export function resultJson(run: Run, findings: Findings = findingsOf(run)): Json
   const { report, load } = run;
   const { durationNs, completed, totalInputTokens, totalOutputTokens } = report;
   const ramp = load.rampUp;
+  const recorded = load.source.kind === 'trace';
   return {
     backend: 'llmservingsim',
     model_id: run.pools[0]!.spec.model.name,
-    num_prompts: load.numPrompts ?? (run.trace ? run.offered.numRequests : DEFAULT_NUM_PROMPTS),
-    request_rate: load.requestRate ?? (run.trace || ramp ? offeredRate(run) : Infinity),
+    num_prompts: load.numPrompts ?? (recorded ? run.offered.numRequests : DEFAULT_NUM_PROMPTS),
+    request_rate: load.requestRate ?? (recorded || ramp ? offeredRate(run) : Infinity),
     burstiness: load.burstiness ?? 1,
     max_concurrency: load.maxConcurrency ?? null,
     ...(ramp && {
