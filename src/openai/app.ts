@@ -52,6 +52,8 @@ declare module 'fastify' {
 const BODY_LIMIT = 32 * 2 ** 20;
 /** The version of OpenAI's HTTP interface that is spoken. */
 const OPENAI_VERSION = '2020-10-01';
+/** Status in the log of a request whose client left, as nginx writes it. */
+const CLIENT_GONE = 499;
 const EXPOSED_HEADERS = 'x-request-id, openai-processing-ms, openai-version, retry-after';
 
 export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
@@ -82,18 +84,16 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
     if (req.method === 'OPTIONS') return reply.code(204).send();
     checkKey(req, options.apiKey);
   });
-  if (onRequest) {
-    app.addHook('onResponse', async (req, reply) => {
-      onRequest({
-        id: req.id,
-        method: req.method,
-        path: req.url,
-        status: reply.statusCode,
-        ...(req.delivery && { delivery: req.delivery }),
-        ...(req.refusal !== null && { refusal: req.refusal }),
-      });
+  const log = (req: FastifyRequest, status: number) =>
+    onRequest?.({
+      id: req.id,
+      method: req.method,
+      path: req.url,
+      status,
+      ...(req.delivery && { delivery: req.delivery }),
+      ...(req.refusal !== null && { refusal: req.refusal }),
     });
-  }
+  if (onRequest) app.addHook('onResponse', async (req, reply) => log(req, reply.statusCode));
   app.addHook('onClose', () => prompts.close());
 
   const refuse = (req: FastifyRequest, reply: FastifyReply, error: unknown) => {
@@ -122,15 +122,16 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
     idPrefix,
     now: () => Math.floor(nowMs() / 1_000),
   });
+  const generate =
+    (endpoint: 'chat' | 'completions') => async (req: FastifyRequest, reply: FastifyReply) => {
+      req.delivery = await endpoints[endpoint](req, reply);
+      // Where the client has left, no `onResponse` will come.
+      if (req.delivery.reason === 'abort' && !reply.raw.writableEnded) log(req, CLIENT_GONE);
+      return reply;
+    };
   for (const base of ['/v1', '']) {
-    app.post(`${base}/chat/completions`, async (req, reply) => {
-      req.delivery = await endpoints.chat(req, reply);
-      return reply;
-    });
-    app.post(`${base}/completions`, async (req, reply) => {
-      req.delivery = await endpoints.completions(req, reply);
-      return reply;
-    });
+    app.post(`${base}/chat/completions`, generate('chat'));
+    app.post(`${base}/completions`, generate('completions'));
     app.get(`${base}/models`, async () => ({
       object: 'list',
       data: service.models.map((model) => modelBody(model, profile)),

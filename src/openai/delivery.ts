@@ -69,6 +69,7 @@ abstract class Delivery implements Usage {
           this.due(index, choice);
         },
         onEnd: (outcome) => this.#ended(index, outcome),
+        onFail: () => this.#fail(index, 'abort', ENDED_BY_SERVER),
       };
       const request = model.submit(plan.spec, listener);
       this.choices.push({ plan, request, due: 0, sent: 0, chars: 0, ended: false });
@@ -126,15 +127,20 @@ abstract class Delivery implements Usage {
     choice.ended = true;
     if (this.#settled) return;
     this.#note(outcome);
-    if (outcome.reason === 'rejected' || outcome.reason === 'abort') {
-      this.#fail(outcome);
+    const { reason } = outcome;
+    if (reason === 'rejected') {
+      this.#fail(index, reason, doesNotFit(outcome));
+      return;
+    }
+    if (reason === 'abort') {
+      this.#fail(index, reason, ENDED_BY_SERVER);
       return;
     }
     choice.due = choice.plan.output.numTokens;
     this.finished(index, choice);
     if (!this.choices.every(({ ended }) => ended)) return;
     this.complete();
-    this.settle(outcome.reason);
+    this.settle(reason);
   }
 
   #note({ arrivedAt, firstTokenAt, endedAt, cachedTokens }: RequestOutcome): void {
@@ -145,16 +151,11 @@ abstract class Delivery implements Usage {
     this.#endNs = Math.max(this.#endNs ?? 0, endedAt - arrivedAt);
   }
 
-  #fail({ reason, spec }: RequestOutcome): void {
+  /** The server gives up on choice `index`, and so on the whole reply. */
+  #fail(index: number, reason: string, error: ApiError): void {
+    this.choices[index]!.ended = true;
+    if (this.#settled) return;
     for (const { request, ended } of this.choices) if (!ended) request.cancel();
-    const error =
-      reason === 'rejected'
-        ? new ApiError(
-            'invalid',
-            `A request of ${spec.promptTokens} prompt tokens and ${spec.maxTokens} output tokens does not fit into the KV cache of this server.`,
-            { code: 'context_length_exceeded' },
-          )
-        : new ApiError('overloaded', 'The request was ended by the server.', { retryAfterS: 1 });
     if (this.failed(error)) {
       this.settle(reason);
       return;
@@ -163,6 +164,17 @@ abstract class Delivery implements Usage {
     this.#reject(error);
   }
 }
+
+const ENDED_BY_SERVER = new ApiError('overloaded', 'The request was ended by the server.', {
+  retryAfterS: 1,
+});
+
+const doesNotFit = ({ spec }: RequestOutcome): ApiError =>
+  new ApiError(
+    'invalid',
+    `A request of ${spec.promptTokens} prompt tokens and ${spec.maxTokens} output tokens does not fit into the KV cache of this server.`,
+    { code: 'context_length_exceeded' },
+  );
 
 /** Collects the answers that have something to send, and lets each send it once per turn. */
 export class Outbox {

@@ -25,6 +25,8 @@ export interface RequestListener {
   onTokens(numTokens: number): void;
   /** The last word. The outcome is valid during the call. */
   onEnd(outcome: RequestOutcome): void;
+  /** The last word instead: the simulation was closed under it. */
+  onFail(): void;
 }
 
 export interface LiveRequest {
