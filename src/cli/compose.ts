@@ -61,6 +61,25 @@ export function compose(request: ScenarioRequest, naming: Naming): Composition {
   return { seed: request.seed ?? 0, router, pools, load, trace: request.load.trace?.path };
 }
 
+/**
+ * The pools of a scenario without its load, for a live server: its prompts have text, so who shares
+ * what is known.
+ *
+ * @throws {ConfigError}
+ */
+export function composePools(
+  request: ScenarioRequest,
+  naming: (pool: number) => FieldName,
+): Pick<Composition, 'seed' | 'router' | 'pools'> {
+  const router = routerNamed(request.router ?? DEFAULT_ROUTER).name;
+  const pools = request.pools.map((pool, i) => {
+    const spec = poolFromRequest(pool, naming(i));
+    return resolvePool(spec, loadPerfData(spec.engine));
+  });
+  for (const pool of pools) policyNamed(pool.scheduler.policy);
+  return { seed: request.seed ?? 0, router, pools };
+}
+
 /** Whether prompts of this load say what they contain. A trace is opened to see, and to refuse it early. */
 function hasNamedPrompts({ source }: LoadOptions): boolean {
   if (source.kind === 'random') return source.prefixLen > 0;
@@ -118,7 +137,7 @@ export function start(composition: Composition, options: RunOptions): Started {
 }
 
 /** Every data-parallel rank of every instance schedules for itself. */
-function instancesOf(pool: ResolvedPool, index: number): InstanceConfig[] {
+export function instancesOf(pool: ResolvedPool, index: number): InstanceConfig[] {
   const { scheduler, cost } = pool;
   const count = pool.spec.numInstances * pool.numRanks;
   return Array.from({ length: count }, () => ({ pool: index, scheduler, cost }));

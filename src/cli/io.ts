@@ -9,6 +9,8 @@ export interface Io {
   readonly errIsTerminal: boolean;
   /** Calls `stop` on Ctrl-C, until the returned function is called. */
   onInterrupt(stop: () => void): () => void;
+  /** Calls `stop` on every Ctrl-C and every request to terminate. */
+  onStop(stop: () => void): void;
 }
 
 /** What a command returns: 0, or why not. */

@@ -116,5 +116,9 @@ export async function main(): Promise<void> {
       process.once('SIGINT', stop);
       return () => process.off('SIGINT', stop);
     },
+    onStop(stop) {
+      process.on('SIGINT', stop);
+      process.on('SIGTERM', stop);
+    },
   });
 }

@@ -21,7 +21,7 @@ import { countOf, listOf, numberOf } from './values.js';
 /** Flags as commander gives them: text, true or false, or a list of texts. */
 export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
 
-type Row = readonly [flags: string, about: string];
+export type Row = readonly [flags: string, about: string];
 
 const RUNS: readonly Row[] = [
   ['--config <file>', 'scenario file (YAML or JSON); flags win over it'],
@@ -51,7 +51,6 @@ const LOAD: readonly Row[] = [
   ['--random-output-len <n>', 'output tokens (128)'],
   ['--random-range-ratio <r>', 'lengths uniform in [(1 − r)·len, (1 + r)·len]'],
   ['--random-prefix-len <n>', 'tokens of a prefix that all prompts share'],
-  ['--seed <n>', 'of every draw (0)'],
 ];
 
 const REPORT: readonly Row[] = [
@@ -64,13 +63,16 @@ const REPORT: readonly Row[] = [
   ['--dry-run', 'show what would run: options, memory, cost of typical steps'],
 ];
 
-export function addSimulateFlags(command: Command): void {
-  const add = (heading: string, rows: readonly Row[]) => {
-    for (const [flags, about] of rows) {
-      command.addOption(new Option(flags, about).helpGroup(heading));
-    }
-  };
-  add('What runs:', RUNS);
+export function addRows(command: Command, heading: string, rows: readonly Row[]): void {
+  for (const [flags, about] of rows) {
+    command.addOption(new Option(flags, about).helpGroup(heading));
+  }
+}
+
+/** What runs: shared by everything that builds a cluster. */
+export function addPoolFlags(command: Command): void {
+  addRows(command, 'What runs:', RUNS);
+  addRows(command, 'What runs:', [['--seed <n>', 'of every draw (0)']]);
   for (const { field, kind, about } of ENGINE_OPTIONS) {
     const name = dashed(field);
     const heading = 'Engine options, as in vllm serve:';
@@ -83,8 +85,12 @@ export function addSimulateFlags(command: Command): void {
       command.addOption(new Option(`--${name} ${value}`, about + compares).helpGroup(heading));
     }
   }
-  add('Load, as in vllm bench serve:', LOAD);
-  add('Report:', REPORT);
+}
+
+export function addSimulateFlags(command: Command): void {
+  addPoolFlags(command);
+  addRows(command, 'Load, as in vllm bench serve:', LOAD);
+  addRows(command, 'Report:', REPORT);
 }
 
 const dashed = (field: string): string => field.replaceAll('_', '-');

@@ -36,13 +36,18 @@ export interface Base {
   pool(index: number): FieldName;
 }
 
-export function composeFlags(flags: Flags, base: Base | undefined): Composition {
+/** A field is spelled as it was given: as a flag, or as its place in the scenario file. */
+export function namingOf(flags: Flags, base: Base | undefined): Naming {
   const isFlag = (field: string) => !base || flags[camel(field)] !== undefined;
-  const naming: Naming = {
+  return {
     load: (field) => (isFlag(field) ? flagName(field) : base!.load(field)),
     pool: (i) => (field) => (isFlag(field) ? flagName(field) : base!.pool(i)(field)),
     trace: isFlag('trace') ? '--trace' : base!.load('trace.path'),
   };
+}
+
+export function composeFlags(flags: Flags, base: Base | undefined): Composition {
+  const naming = namingOf(flags, base);
   return compose(requestFromFlags(flags, base?.request), naming);
 }
 

@@ -21,6 +21,7 @@ export async function cli(line: string | readonly string[], io: Partial<Io> = {}
     },
     errIsTerminal: false,
     onInterrupt: () => () => {},
+    onStop() {},
     ...io,
   });
   return { code, out, err };

@@ -10,6 +10,11 @@ export interface CommandEntry {
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'server',
+    about: 'an OpenAI endpoint and gRPC with the timing of any model on any hardware',
+    load: async () => (await import('./server.js')).defineServer,
+  },
+  {
     name: 'simulate',
     about: 'simulate a trace or a drawn load on any model and hardware, and report',
     load: async () => (await import('./simulate.js')).defineSimulate,

@@ -1,0 +1,180 @@
+/**
+ * What a server serves: a live cluster for each model of the scenario, seen by the adapters through
+ * their ports, and one status over all of them.
+ */
+
+import { createEngine } from '../../core/cluster/cluster.js';
+import { GivenTimes } from '../../core/cluster/given-times.js';
+import type { Engine } from '../../core/engine.js';
+import type { ResolvedPool } from '../../core/perf/resolve.js';
+import type { Tracer } from '../../core/trace/tracer.js';
+import { nsFromMs } from '../../core/units.js';
+import { clusterModel, type LiveModel, type LiveService } from '../../openai/index.js';
+import { type Clock, clockOfSpeed } from '../../pipeline/clock.js';
+import { LiveCluster } from '../../pipeline/live-cluster.js';
+import { chatTemplateOf, tokenizerFor } from '../../text/index.js';
+import { instancesOf } from '../compose.js';
+
+export interface LiveServiceOptions {
+  readonly pools: readonly ResolvedPool[];
+  readonly router: string;
+  readonly seed: number;
+  readonly speed: number;
+  /** Given times instead of simulated ones. */
+  readonly given: { readonly ttftMs: number; readonly itlMs: number } | undefined;
+  /** Names clients may use for the first model, instead of its own. */
+  readonly servedModelNames: readonly string[];
+  readonly tokenizer: string | undefined;
+  readonly onLag: (lagMs: number) => void;
+}
+
+/** A model that is served: its cluster, and what its KV memory amounts to. */
+export interface Served {
+  readonly name: string;
+  readonly cluster: LiveCluster;
+  readonly pools: readonly ResolvedPool[];
+}
+
+export class ClusterService implements LiveService {
+  #draining = false;
+
+  private constructor(
+    readonly served: readonly Served[],
+    readonly models: readonly LiveModel[],
+    /** Choices made for the user, in sentences. */
+    readonly notes: readonly string[],
+  ) {}
+
+  static async create(options: LiveServiceOptions): Promise<ClusterService> {
+    const served: Served[] = [];
+    const models: LiveModel[] = [];
+    const notes: string[] = [];
+    const created = Math.floor(Date.now() / 1e3);
+    for (const [name, pools] of groupByModel(options.pools)) {
+      const cluster = liveCluster(options, pools, clockOfSpeed(options.speed));
+      served.push({ name, cluster, pools });
+      const { tokenizer, note } = await tokenizerFor(name, options.tokenizer);
+      notes.push(note, ...pools.flatMap((pool) => pool.notes));
+      const names = served.length === 1 ? options.servedModelNames : [];
+      for (const id of names.length > 0 ? names : [name]) {
+        models.push(
+          clusterModel({
+            cluster,
+            id,
+            created,
+            tokenizer,
+            maxModelLen: Math.max(...pools.map((pool) => pool.scheduler.maxModelLen)),
+            template: chatTemplateOf(name),
+          }),
+        );
+      }
+    }
+    return new ClusterService(served, models, [...new Set(notes)]);
+  }
+
+  /** From now on no request is taken. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  get numUnfinished(): number {
+    return this.served.reduce((sum, { cluster }) => sum + cluster.numUnfinished, 0);
+  }
+
+  async drained(): Promise<void> {
+    await Promise.all(this.served.map(({ cluster }) => cluster.drained()));
+  }
+
+  close(): void {
+    for (const { cluster } of this.served) cluster.close(new Error('The server is shutting down.'));
+  }
+
+  refusal(): { readonly message: string; readonly retryAfterS?: number } | undefined {
+    if (!this.#draining) return undefined;
+    return { message: 'The server is shutting down.', retryAfterS: 1 };
+  }
+
+  status(): object {
+    const clusters = this.served.map(statusOf);
+    const sum = (of: (status: (typeof clusters)[number]) => number) =>
+      clusters.reduce((total, status) => total + of(status), 0);
+    const total = sum(({ memory }) => memory.total);
+    const used = sum(({ memory }) => memory.used);
+    return {
+      pending_requests: sum(({ pending }) => pending),
+      inflight_batches: sum(({ inFlight }) => inFlight),
+      completed_requests: sum(({ completed }) => completed),
+      memory_usage: { total, used, available: total - used },
+      running_requests: sum(({ running }) => running),
+      aborted_requests: sum(({ aborted }) => aborted),
+      lag_ms: Math.max(...clusters.map(({ lag }) => lag.mean)),
+      max_lag_ms: Math.max(...clusters.map(({ lag }) => lag.max)),
+      draining: this.#draining,
+      models: clusters.map(({ name, instances }) => ({ name, instances })),
+    };
+  }
+}
+
+function groupByModel(pools: readonly ResolvedPool[]): Map<string, ResolvedPool[]> {
+  const groups = new Map<string, ResolvedPool[]>();
+  for (const pool of pools) {
+    const { name } = pool.spec.model;
+    groups.set(name, [...(groups.get(name) ?? []), pool]);
+  }
+  return groups;
+}
+
+function liveCluster(
+  options: LiveServiceOptions,
+  pools: readonly ResolvedPool[],
+  clock: Clock,
+): LiveCluster {
+  const { router, seed, given, onLag } = options;
+  const first = pools[0]!;
+  const { maxModelLen, numGpuBlocks, blockSize } = first.scheduler;
+  const engineOf = (tracer: Tracer): Engine =>
+    given
+      ? new GivenTimes({
+          ttftNs: nsFromMs(given.ttftMs),
+          itlNs: given.itlMs * 1e6,
+          maxModelLen,
+          numBlocks: numGpuBlocks - 1,
+          blockSize,
+          tracer,
+        })
+      : createEngine({
+          instances: pools.flatMap(instancesOf),
+          router,
+          seed,
+          inputLatencyNs: first.inputLatencyNs,
+          tracer,
+        });
+  return new LiveCluster({ clock, createEngine: engineOf, onLag });
+}
+
+function statusOf({ name, cluster, pools }: Served) {
+  const snapshots = cluster.snapshot();
+  const bytesOf = (pool: number) => pools[pool]!.kv.bytesPerBlock * pools[pool]!.numGpus;
+  const { completed, aborted } = cluster.counts;
+  return {
+    name,
+    completed,
+    aborted,
+    lag: cluster.lag.ms,
+    pending: snapshots.reduce((sum, { numWaiting }) => sum + numWaiting, 0),
+    running: snapshots.reduce((sum, { numRunning }) => sum + numRunning, 0),
+    inFlight: snapshots.filter(({ busy }) => busy).length,
+    memory: {
+      total: snapshots.reduce((sum, s) => sum + s.numBlocks * bytesOf(s.pool), 0),
+      used: snapshots.reduce((sum, s) => sum + (s.numBlocks - s.freeBlocks) * bytesOf(s.pool), 0),
+    },
+    instances: snapshots.map((snapshot) => ({
+      instance: snapshot.instance,
+      num_running: snapshot.numRunning,
+      num_waiting: snapshot.numWaiting,
+      num_blocks: snapshot.numBlocks,
+      free_blocks: snapshot.freeBlocks,
+      cached_blocks: snapshot.cachedBlocks,
+    })),
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * The flags of `server`: what runs, in the words of `vllm serve`, where it listens, and how it behaves.
+ * The original's spellings (`--idle_mode`, `--http_host`, `--model_name`, ...) are taken as well.
+ */
+
+import { type Command, Option } from 'commander';
+import { ConfigError } from '../../core/errors.js';
+import { API_PROFILES, type ApiProfile } from '../../openai/index.js';
+import { addRows, type Flags, type Row } from '../simulate-flags.js';
+import { numberOf } from '../values.js';
+
+const LISTENS: readonly Row[] = [
+  ['--host <address>', 'address to listen on (127.0.0.1); 0.0.0.0: everywhere'],
+  ['--port <n>', 'port of the OpenAI endpoint (8000)'],
+  ['--grpc-port <n>', 'port of gRPC (50051, or none when that is taken); 0: no gRPC'],
+];
+
+const BEHAVES: readonly Row[] = [
+  ['--speed <x>', 'simulated seconds per second (1); inf: answer as fast as possible'],
+  ['--served-model-name <names...>', 'names clients may use, instead of --model'],
+  ['--api-profile <name>', 'frames and errors as of: openai (default), vllm'],
+  ['--api-key <key>', 'requests must carry this key'],
+  ['--tokenizer <file>', 'tokenizer.json of the model; default: the nearest built-in vocabulary'],
+  ['--time-to-first-token <ms>', 'given times instead of simulated ones, for tests of clients'],
+  ['--inter-token-latency <ms>', 'the same for each further token; fractions allowed'],
+  ['--verbose', 'log more: ids, why a request was refused, idle moments'],
+  ['--log-json', 'log lines as JSON'],
+];
+
+/** The original's names, and what they are called here. */
+const ORIGINAL: readonly (readonly [flags: string, attribute: string])[] = [
+  ['--idle-mode', 'idleMode'],
+  ['--http-host <address>', 'httpHost'],
+  ['--http-port <n>', 'httpPort'],
+  ['--model-name <name>', 'modelName'],
+];
+
+export function addServerFlags(command: Command): void {
+  addRows(command, 'Listens:', LISTENS);
+  addRows(command, 'Behaves:', BEHAVES);
+  for (const [flags] of ORIGINAL) command.addOption(new Option(flags).hideHelp());
+}
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly grpcPort: number;
+  /** Whether the gRPC port was asked for: then it must be had. */
+  readonly grpcPortGiven: boolean;
+  readonly speed: number;
+  readonly servedModelNames: readonly string[];
+  readonly profile: ApiProfile;
+  readonly apiKey: string | undefined;
+  readonly tokenizer: string | undefined;
+  readonly given: { readonly ttftMs: number; readonly itlMs: number } | undefined;
+  readonly verbose: boolean;
+  readonly logJson: boolean;
+}
+
+export const DEFAULT_MODEL = 'meta-llama/Llama-3.1-8B-Instruct';
+export const DEFAULT_HARDWARE = 'H100';
+const DEFAULT_GRPC_PORT = 50_051;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The flags with the original's spellings, the environment and the defaults filled in. */
+export function completeFlags(flags: Flags, env: Environment): Flags {
+  const configured = flags.config !== undefined;
+  const model = flags.model ?? flags.modelName ?? env.LLMSERVINGSIM_MODEL;
+  return {
+    ...flags,
+    model: model ?? (configured ? undefined : DEFAULT_MODEL),
+    hardware: flags.hardware ?? (configured ? undefined : DEFAULT_HARDWARE),
+    host: flags.host ?? flags.httpHost ?? env.LLMSERVINGSIM_HOST ?? '127.0.0.1',
+    port: flags.port ?? flags.httpPort ?? env.LLMSERVINGSIM_PORT ?? '8000',
+    apiKey: flags.apiKey ?? env.LLMSERVINGSIM_API_KEY,
+  };
+}
+
+/** @throws {ConfigError} naming the flag */
+export function serverOptions(flags: Flags): ServerOptions {
+  const text = (key: string) => (typeof flags[key] === 'string' ? flags[key] : undefined);
+  const profile = text('apiProfile') ?? 'openai';
+  if (!isProfile(profile)) throw new ConfigError('--api-profile', API_PROFILES.join(', '), profile);
+  const ttft = millisecondsOf('--time-to-first-token', text('timeToFirstToken'));
+  const itl = millisecondsOf('--inter-token-latency', text('interTokenLatency'));
+  const grpcPort = text('grpcPort');
+  return {
+    host: text('host')!,
+    port: portOf('--port', text('port')!),
+    grpcPort: grpcPort === undefined ? DEFAULT_GRPC_PORT : portOf('--grpc-port', grpcPort),
+    grpcPortGiven: grpcPort !== undefined,
+    speed: speedOf(text('speed')),
+    servedModelNames: Array.isArray(flags.servedModelName) ? flags.servedModelName : [],
+    profile,
+    apiKey: text('apiKey'),
+    tokenizer: text('tokenizer'),
+    given:
+      ttft === undefined && itl === undefined ? undefined : { ttftMs: ttft ?? 0, itlMs: itl ?? 0 },
+    verbose: flags.verbose === true,
+    logJson: flags.logJson === true,
+  };
+}
+
+const isProfile = (name: string): name is ApiProfile =>
+  (API_PROFILES as readonly string[]).includes(name);
+
+function portOf(flag: string, text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535 && text.trim() !== '') return port;
+  throw new ConfigError(flag, 'a port from 0 to 65535', text);
+}
+
+function speedOf(text: string | undefined): number {
+  if (text === undefined) return 1;
+  const speed = numberOf('--speed', text, true);
+  if (speed > 0) return speed;
+  throw new ConfigError('--speed', 'a factor above 0, or inf', text);
+}
+
+function millisecondsOf(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = numberOf(flag, text);
+  if (ms >= 0) return ms;
+  throw new ConfigError(flag, 'milliseconds, at least 0', text);
+}
