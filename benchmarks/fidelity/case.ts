@@ -67,6 +67,8 @@ export interface Case {
   readonly options: PoolOptions;
   /** TensorRT-LLM, TurboMind: whole prompts only, and admission reserves input and output, so no more run than the pool holds to their ends. */
   readonly noEvict?: boolean;
+  /** Largest captured CUDA graph, where the run changed the engine's default. */
+  readonly graphTokens?: number;
   readonly load: Load;
   readonly precision: string;
   readonly comparisons: readonly Comparison[];

@@ -14,7 +14,11 @@ import type { Case, Lengths, Load, Measure } from './case.js';
 export type Predictions = Partial<Record<Measure, number>>;
 
 /** @returns predictions, or why the case cannot be (the model does not fit, …). */
-export function replay(c: Case, data: PerfData): Predictions | { readonly refused: string } {
+export function replay(c: Case, given: PerfData): Predictions | { readonly refused: string } {
+  const data =
+    c.graphTokens === undefined
+      ? given
+      : { ...given, engine: { ...given.engine, graphTokens: c.graphTokens } };
   let pool: ResolvedPool;
   try {
     pool = resolvePool(

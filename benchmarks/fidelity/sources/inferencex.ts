@@ -43,6 +43,12 @@ export const inferenceX: Source = {
           'TTFT of TensorRT-LLM 70B on B200 carries a constant that its own longer runs do not have',
       };
     }
+    if (model.mla && SPECULATIVE.test(row.note)) {
+      return {
+        unmapped:
+          'TPOT is half of that of the same software a month before: speculative decoding, unstated',
+      };
+    }
     const options = { ...layoutOf(row), ...precisionOf(row, model, gpu) };
     const input = number(row.input_len);
     const output = number(row.output_len);
@@ -62,6 +68,8 @@ export const inferenceX: Source = {
         engine: engineOf(row),
         options,
         noEvict: row.engine === 'TensorRT-LLM',
+        // InferenceX captures graphs up to 2,048 tokens for gpt-oss on vLLM.
+        ...(row.engine === 'vLLM' && model.quantization === 'mxfp4' ? { graphTokens: 2048 } : {}),
         load,
         precision: precisionLabel(options),
       },
@@ -69,6 +77,9 @@ export const inferenceX: Source = {
     } satisfies Mapping;
   },
 };
+
+/** Days on which DeepSeek ran with its multi-token prediction. */
+const SPECULATIVE = /measured 2026-0(1-14|2-05|2-06)/;
 
 /** Versions the dumps leave out are told by their date: autumn 2025. */
 function engineOf(row: Row): string {
@@ -90,10 +101,9 @@ export function layoutOf(row: Row): PoolOptions {
   };
 }
 
-/** TensorRT-LLM and SGLang ran B200 with fp8 KV; vLLM kept 16 bits (H100 queues where it must then). */
+/** B200 ran with fp8 KV: with 16 bits, long outputs would take a third longer. H100 kept 16: it queues where it must then. */
 function precisionOf(row: Row, model: ModelShape, gpu: GpuSpec): PoolOptions {
   const options = dtypeOptions(row.dtype, model);
-  const fp8Kv =
-    row.engine !== 'vLLM' && gpu.architecture === 'blackwell' && model.quantization !== 'mxfp4';
+  const fp8Kv = gpu.architecture === 'blackwell';
   return fp8Kv ? { ...options, kvCacheDtype: 'fp8' } : options;
 }

@@ -1,0 +1,75 @@
+/** Writes docs/fidelity.md: the figures as measured by this command, and how to repeat them. */
+
+import { writeFileSync } from 'node:fs';
+import { dataPath } from '../../src/config/data-dir.js';
+import type { LeftOut } from './cross-validation.js';
+import { errorTable, markdown } from './errors.js';
+import type { Residual } from './fit.js';
+import type { Mapped } from './mapping.js';
+import { scatterPlot } from './plot.js';
+import { leftOutTables, targetTable } from './tables.js';
+
+export function writeDocs(
+  mapped: Mapped,
+  residuals: readonly Residual[],
+  leftOut: readonly LeftOut[],
+): void {
+  const unmapped = [...mapped.unmapped].map(([reason, rows]) => `| ${reason} | ${rows.length} |`);
+  const cases = mapped.cases.length;
+  writeFileSync(dataPath('docs', 'fidelity.svg'), scatterPlot(residuals));
+  writeFileSync(
+    dataPath('docs', 'fidelity.md'),
+    `# How right the numbers are
+
+Every figure on this page was measured by \`npm run fidelity -- --data DIR --leave-one-out --docs\`: published
+measurements of real servers, each replayed through the engine with the load it was measured under
+(${residuals.length} rows, ${cases} simulations), and compared. Errors are absolute and relative, in percent; bias is the median signed error
+(positive: predicted higher than measured).
+
+The analytic cost model has about 30 constants for all GPUs and models and six per generation of a serving engine
+([cost-model.md](cost-model.md)). They started from operator tables (GEMM, attention, all-reduce of A100, H100, A40, RTX 3090, RTX 4090) and were
+then moved by Gauss–Newton on these rows, held near the tables by priors. No constant belongs to a model; factors on a GPU exist only where there
+is an operator table of it, and for two groups of hardware: AMD, and Blackwell data-centre parts.
+
+## Left out: what to expect for hardware, models and servers never seen
+
+Constants refitted without one GPU, one family of models or one source at a time, and tested on what was left out.
+
+${leftOut.length > 0 ? leftOutTables(leftOut) : 'Not measured in this run.'}
+
+## On the rows they were fitted on
+
+${targetTable(residuals)}
+
+${markdown(
+  ['source', 'metric', 'engine', 'GPU', 'kind'],
+  errorTable(residuals, (r) => [
+    r.case.source,
+    r.comparison.metric,
+    generation(r.case.engine),
+    r.case.gpu.name,
+    r.case.model.moe ? 'experts' : 'dense',
+  ]),
+)}
+
+![predicted against measured](fidelity.svg)
+
+## Rows without a simulation
+
+| reason | rows |
+|---|---:|
+${unmapped.join('\n')}
+
+## What is known to be weak
+
+- TTFT of DeepSeek-class models on TensorRT-LLM and SGLang: the mean is dominated by the first wave of requests, which meets a server that is
+  still compiling kernels; it does not depend on the output length, as queueing would.
+- Servers beyond capacity: a few per cent of step time become any factor of TTFT there; compare throughput.
+- Tensor parallelism over PCIe has no measurements here and is marked as uncalibrated in reports.
+- Loads whose prompts are unpublished (ML.ENERGY) are compared by single steps or with an assumed prompt of 200 tokens.
+`,
+  );
+}
+
+/** `vllm-0.11.1` is of the generation `vllm-0.11`. */
+const generation = (engine: string): string => /^[a-z]+(-\d+\\.\d+)?/.exec(engine)?.[0] ?? engine;

@@ -1,0 +1,116 @@
+/**
+ * What a fit may move: constants of the efficiency file, factors on them, and terms of engine
+ * generations; each with how far from its start it may reasonably be.
+ */
+
+import { loadEfficiency, loadEngine } from '../../src/config/engines.js';
+import type { EfficiencyData } from '../../src/core/perf/efficiency.js';
+import type { EngineProfile, PerfData } from '../../src/core/perf/engine-profile.js';
+
+export interface Parameter {
+  /** `constant.gemmCompute16`, `factor.2.gemmCompute16`, `engine.vllm@0.8.hostSecondsPerStep`. */
+  readonly name: string;
+  readonly start: number;
+  /** Standard deviation of the logarithm: the prior. */
+  readonly sigma: number;
+  readonly max: number;
+}
+
+const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
+  gemmCompute16: [0.05, 1],
+  gemmCompute8: [0.06, 1],
+  gemmCompute4: [0.12, 1],
+  gemmMemory16: [0.03, 1],
+  gemmMemory8: [0.05, 1],
+  gemmMemory4: [0.1, 1],
+  gemmSoftness: [0.15, 10],
+  layerSeconds: [0.4, 1],
+  quantSeconds: [0.5, 1],
+  kvMemory: [0.04, 1],
+  attentionSeconds: [0.3, 1],
+  attentionSequenceSeconds: [0.5, 1],
+  attentionCompute: [0.15, 1],
+  allReduceSeconds: [0.25, 1],
+  linkFraction: [0.15, 1],
+  moeMemory: [0.1, 1],
+  moeCompute: [0.15, 1],
+  moePadRows: [0.4, 1000],
+  moeSeconds: [0.5, 1],
+};
+const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
+  hostSecondsPerStep: [0.4, 1],
+  hostSecondsPerSequence: [0.6, 1],
+  layerFactor: [0.2, 5],
+  softnessFactor: [0.25, 5],
+  dispatchSecondsPerLayer: [0.3, 1],
+  inputLatencySeconds: [0.3, 1],
+  smallExpertMemory: [0.25, 1],
+  smallExpertSeconds: [0.5, 1],
+};
+
+export class Model {
+  readonly parameters: readonly Parameter[];
+  readonly #efficiency: EfficiencyData = loadEfficiency();
+  readonly #engines = new Map<string, EngineProfile>();
+
+  /** @param engines specs of the engines that the cases run on. */
+  constructor(engines: readonly string[]) {
+    const result: Parameter[] = [];
+    const add = (name: string, start: number, [sigma, max]: readonly [number, number]): void => {
+      if (start > 0) result.push({ name, start, sigma, max });
+    };
+    for (const [name, prior] of Object.entries(CONSTANTS)) {
+      add(`constant.${name}`, this.#efficiency.constants[name as 'gemmCompute16'], prior);
+    }
+    this.#efficiency.overrides.forEach((override, i) => {
+      if (override.gpus?.length) return;
+      for (const [name, value] of Object.entries(override.factors))
+        add(`factor.${i}.${name}`, value, [0.25, 2]);
+    });
+    const generations = new Map<string, EngineProfile>();
+    for (const spec of engines) {
+      const profile = loadEngine(spec);
+      this.#engines.set(spec, profile);
+      generations.set(`${profile.name}@${profile.since}`, profile);
+    }
+    for (const [key, profile] of generations) {
+      for (const [name, prior] of Object.entries(ENGINE_TERMS)) {
+        // The newest generation of the first engine is what the constants are of.
+        if (name === 'layerFactor' && profile.layerFactor === 1) continue;
+        if (name === 'softnessFactor' && profile.softnessFactor === 1) continue;
+        add(`engine.${key}.${name}`, profile[name as 'hostSecondsPerStep'], prior);
+      }
+    }
+    this.parameters = result;
+  }
+
+  /** Constants for `engine` with the parameters moved to `values`. */
+  perfData(engine: string, values: readonly number[]): PerfData {
+    const moved = new Map(this.parameters.map((p, i) => [p.name, values[i]!]));
+    const constants: Record<string, number> = { ...this.#efficiency.constants };
+    for (const name of Object.keys(CONSTANTS))
+      constants[name] = moved.get(`constant.${name}`) ?? constants[name]!;
+    const overrides = this.#efficiency.overrides.map((override, i) => ({
+      ...override,
+      factors: Object.fromEntries(
+        Object.entries(override.factors).map(([name, value]) => [
+          name,
+          moved.get(`factor.${i}.${name}`) ?? value,
+        ]),
+      ),
+    }));
+    const profile = this.#engines.get(engine)!;
+    const terms = Object.keys(ENGINE_TERMS).map(
+      (name) => [name, moved.get(`engine.${profile.name}@${profile.since}.${name}`)] as const,
+    );
+    const fitted = Object.fromEntries(terms.filter(([, value]) => value !== undefined));
+    return {
+      engine: { ...profile, ...fitted },
+      efficiency: {
+        ...this.#efficiency,
+        constants: constants as unknown as EfficiencyData['constants'],
+        overrides,
+      },
+    };
+  }
+}
