@@ -78,6 +78,7 @@ function readGeneration(name: string, f: Fields): EngineProfile {
     hostSecondsPerStep: f.number('host_s_per_step'),
     hostSecondsPerSequence: f.number('host_s_per_sequence'),
     layerFactor: f.number('layer_factor'),
+    softnessFactor: f.number('softness_factor'),
     dispatchSecondsPerLayer: f.number('dispatch_s_per_layer'),
     graphTokens: f.number('graph_tokens'),
     inputLatencySeconds: f.number('input_latency_s'),

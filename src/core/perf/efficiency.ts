@@ -8,6 +8,7 @@
  */
 
 import type { GpuSpec } from '../model/gpu.js';
+import type { EngineProfile } from './engine-profile.js';
 
 /** The names are those of the data file in camelCase; times in seconds, fractions of the data sheet's ceiling. */
 export interface Efficiency {
@@ -21,12 +22,14 @@ export interface Efficiency {
   readonly gemmMemory16: number;
   readonly gemmMemory8: number;
   readonly gemmMemory4: number;
-  /** Exponent of the soft maximum of compute and memory time. */
+  /** Exponent of the soft maximum of compute and memory time; times `EngineProfile.softnessFactor`. */
   readonly gemmSoftness: number;
   /** Everything in a layer that is neither weight read nor FLOP: norms, rotary, KV write, gaps between kernels. */
   readonly layerSeconds: number;
   /** Quantising activations, per layer. */
   readonly quantSeconds: number;
+  /** Factor on `EngineProfile.dispatchSecondsPerLayer`: how much launching a layer takes on this hardware's software. */
+  readonly dispatchFactor: number;
   /** Fraction of bandwidth of norms, activations and other element-wise kernels. */
   readonly elementwiseMemory: number;
   readonly kvMemory: number;
@@ -89,9 +92,14 @@ const FRACTIONS: readonly (keyof Efficiency)[] = [
   'moeCompute',
 ];
 
-/** The constants of `gpu`: the global ones, times every factor that applies to it. */
-export function efficiencyFor(data: EfficiencyData, gpu: GpuSpec): Efficiency {
+/** The constants of `gpu` under `engine`: the global ones, times every factor that applies. */
+export function efficiencyFor(
+  data: EfficiencyData,
+  gpu: GpuSpec,
+  engine: EngineProfile,
+): Efficiency {
   const result: Record<string, number> = { ...data.constants };
+  result.gemmSoftness = Math.max(1, data.constants.gemmSoftness * engine.softnessFactor);
   for (const override of data.overrides) {
     const applies =
       override.gpus?.includes(gpu.name) ||

@@ -19,6 +19,8 @@ export interface EngineProfile {
   readonly hostSecondsPerSequence: Seconds;
   /** Factor on `Efficiency.layerSeconds`: how tightly kernels follow each other. */
   readonly layerFactor: number;
+  /** Factor on `Efficiency.gemmSoftness`: older kernel libraries have a softer corner. */
+  readonly softnessFactor: number;
   /** Above `graphTokens` tokens a step with prefill is launched layer by layer; it lasts at least this per layer. */
   readonly dispatchSecondsPerLayer: Seconds;
   readonly graphTokens: number;

@@ -47,7 +47,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
     expertParallel: options.enableExpertParallel ?? false,
   };
   checkLayout(model, layout);
-  const efficiency = efficiencyFor(data.efficiency, gpu);
+  const efficiency = efficiencyFor(data.efficiency, gpu, data.engine);
   const precision = resolvePrecision(model, gpu, efficiency, options);
   notes.push(...precision.notes);
   const deployment: Deployment = { model, gpu, layout, precision, efficiency, engine: data.engine };

@@ -42,7 +42,8 @@ export class AnalyticStepCost implements StepCost {
         ? new LazyTable((m) => send(deployment, '', 1, m * model.hiddenSize * 2).seconds * (pp - 1))
         : undefined;
     this.#attention = attentionCost(deployment);
-    this.#dispatch = model.numLayers * engine.dispatchSecondsPerLayer;
+    this.#dispatch =
+      model.numLayers * engine.dispatchSecondsPerLayer * deployment.efficiency.dispatchFactor;
     const microBatches = Array.from({ length: pp + 1 }, (_, i) => Math.max(1, i));
     this.#contextTicks = microBatches.map((n) => onClock(this.#attention.context / n));
     this.#windowTicks = microBatches.map((n) => onClock(this.#attention.window / n));

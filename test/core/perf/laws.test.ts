@@ -34,7 +34,7 @@ const deployments = fc
   })
   .filter(({ model, tp }) => model.numHeads % tp === 0)
   .map(({ gpu, model, data, quantization, kvCacheDtype, tp, pp, expertParallel }): Deployment => {
-    const efficiency = efficiencyFor(data.efficiency, gpu);
+    const efficiency = efficiencyFor(data.efficiency, gpu, data.engine);
     const precision = resolvePrecision(model, gpu, efficiency, {
       quantization: quantization ?? model.quantization,
       kvCacheDtype,
