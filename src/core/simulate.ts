@@ -93,9 +93,10 @@ export class Simulation {
       if (!this.#eventwise && this.#knownUntil > engine.now) engine.advanceTo(this.#knownUntil - 1);
       return true;
     }
+    // Nothing more is known: event by event, so that whoever counts can stop.
     const at = engine.nextEventAt();
     if (at === undefined) return false;
-    engine.advanceTo(this.#eventwise ? at : Infinity);
+    engine.advanceTo(at);
     return true;
   }
 

@@ -41,6 +41,9 @@ export class LatencySketch {
   #max = 0;
   #samples: Float64Array | undefined;
   #sorted = false;
+  /** Running sums of the counts, as of `#cumulativeOf` samples. */
+  #cumulative: Float64Array | undefined;
+  #cumulativeOf = -1;
 
   constructor(exact = false) {
     if (exact) this.#samples = new Float64Array(1024);
@@ -116,17 +119,32 @@ export class LatencySketch {
       const below = this.#samples[Math.floor(rank)]!;
       return below + (this.#samples[Math.ceil(rank)]! - below) * (rank % 1);
     }
-    let before = 0;
-    for (let i = 0; i < NUM_BUCKETS; i++) {
-      const here = this.#counts[i]!;
-      if (before + here > rank) {
-        const edge = i === 0 ? 0 : lowerEdge(i);
-        const value = edge + (lowerEdge(i + 1) - edge) * ((rank - before + 0.5) / here);
-        return Math.min(Math.max(value, this.#min), this.#max);
-      }
-      before += here;
+    if (this.#cumulativeOf !== this.#count) this.#accumulate();
+    const cumulative = this.#cumulative!;
+    // The first bucket that reaches beyond the rank, by halving.
+    let low = 0;
+    let high = NUM_BUCKETS - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (cumulative[middle]! > rank) high = middle;
+      else low = middle + 1;
     }
-    return this.#max;
+    const here = this.#counts[low]!;
+    const before = cumulative[low]! - here;
+    const edge = low === 0 ? 0 : lowerEdge(low);
+    const share = Math.min(1, (rank - before + 0.5) / here);
+    const value = edge + (lowerEdge(low + 1) - edge) * share;
+    return Math.min(Math.max(value, this.#min), this.#max);
+  }
+
+  #accumulate(): void {
+    this.#cumulative ??= new Float64Array(NUM_BUCKETS);
+    let sum = 0;
+    for (let i = 0; i < NUM_BUCKETS; i++) {
+      sum += this.#counts[i]!;
+      this.#cumulative[i] = sum;
+    }
+    this.#cumulativeOf = this.#count;
   }
 
   #keep(ns: number): void {
