@@ -74,9 +74,9 @@ describe('launcher', () => {
 
   it('runs what was built', () => {
     const { status, stdout } = launch((folder) => {
-      mkdirSync(join(folder, 'dist/src/cli'), { recursive: true });
+      mkdirSync(join(folder, 'dist/cli'), { recursive: true });
       const main = "export const main = () => console.log('built');";
-      writeFileSync(join(folder, 'dist/src/cli/main.js'), main);
+      writeFileSync(join(folder, 'dist/cli/main.js'), main);
     });
     expect([status, stdout]).toEqual([0, 'built\n']);
   });
