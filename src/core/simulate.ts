@@ -7,6 +7,7 @@
  */
 
 import { type Cluster, createEngine } from './cluster/cluster.js';
+import { DOUBLE_ZERO } from './double.js';
 import type { InstanceConfig } from './engine.js';
 import type { RunReport, Slo } from './metrics/report.js';
 import { RunMetrics } from './metrics/run-metrics.js';
@@ -41,7 +42,7 @@ export class Simulation {
   readonly #metrics: RunMetrics;
   readonly #eventwise: boolean;
   /** The arrival known last; what happens before it can be simulated. */
-  #knownUntil: TimeNs = 0;
+  #knownUntil: TimeNs = DOUBLE_ZERO;
 
   constructor(options: SimulationOptions) {
     const { workload, tracers = [] } = options;

@@ -5,6 +5,7 @@
  * future. With several, an arrival is routed at its instant, when all instances have come that far.
  */
 
+import { DOUBLE_ZERO } from '../double.js';
 import type {
   Engine,
   EngineOptions,
@@ -36,7 +37,7 @@ export class Cluster implements Engine {
   /** Arrivals that have not been routed yet; empty when there is one instance. */
   readonly #unrouted = new Inbox();
   readonly #maxModelLen: number;
-  #now: TimeNs = 0;
+  #now: TimeNs = DOUBLE_ZERO;
   #startedAt: TimeNs | undefined;
 
   constructor(options: EngineOptions) {
@@ -51,7 +52,7 @@ export class Cluster implements Engine {
   }
 
   get now(): TimeNs {
-    return this.#now;
+    return this.#now + 0;
   }
 
   get numSubmitted(): number {
@@ -137,9 +138,9 @@ export class Cluster implements Engine {
       aborted: metrics.aborted,
       rejected: metrics.rejected,
       unfinished: this.#table.numAlive,
-      totalInputTokens: metrics.inputTokens,
-      totalOutputTokens: metrics.outputTokens,
-      totalCachedTokens: metrics.cachedTokens,
+      totalInputTokens: metrics.inputTokens + 0,
+      totalOutputTokens: metrics.outputTokens + 0,
+      totalCachedTokens: metrics.cachedTokens + 0,
       ttft: metrics.ttft.summary(),
       tpot: metrics.tpot.summary(),
       itl: metrics.itl.summary(),

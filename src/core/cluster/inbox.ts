@@ -8,8 +8,8 @@ import type { TimeNs } from '../units.js';
 
 export class Inbox {
   #requests: (Request | undefined)[] = new Array(16).fill(undefined);
-  #handles: number[] = new Array(16).fill(0);
-  #times: TimeNs[] = new Array(16).fill(0);
+  #generations = new Int32Array(16);
+  #times = new Float64Array(16);
   #mask = 15;
   #head = 0;
   size = 0;
@@ -26,30 +26,34 @@ export class Inbox {
     for (; i > this.#head && this.#times[(i - 1) & mask]! > at; i--) {
       this.#times[i & mask] = this.#times[(i - 1) & mask]!;
       this.#requests[i & mask] = this.#requests[(i - 1) & mask];
-      this.#handles[i & mask] = this.#handles[(i - 1) & mask]!;
+      this.#generations[i & mask] = this.#generations[(i - 1) & mask]!;
     }
     this.#times[i & mask] = at;
     this.#requests[i & mask] = request;
-    this.#handles[i & mask] = request.handle;
+    this.#generations[i & mask] = request.generation;
   }
 
   /** Takes the first command; `undefined` when its request has ended meanwhile. */
   shift(): Request | undefined {
     const request = this.#requests[this.#head]!;
-    const handle = this.#handles[this.#head];
+    const generation = this.#generations[this.#head];
     this.#requests[this.#head] = undefined;
     this.#head = (this.#head + 1) & this.#mask;
     this.size--;
-    return request.handle === handle && request.phase !== 'ended' ? request : undefined;
+    return request.generation === generation ? request : undefined;
   }
 
   #grow(): void {
     const order = Array.from({ length: this.size }, (_, i) => (this.#head + i) & this.#mask);
-    const room = new Array(this.size).fill(0);
-    this.#times = [...order.map((i) => this.#times[i]!), ...room];
-    this.#handles = [...order.map((i) => this.#handles[i]!), ...room];
-    this.#requests = [...order.map((i) => this.#requests[i]), ...room.fill(undefined)];
-    this.#mask = this.#times.length - 1;
+    const times = new Float64Array(2 * this.size);
+    const generations = new Int32Array(2 * this.size);
+    times.set(order.map((i) => this.#times[i]!));
+    generations.set(order.map((i) => this.#generations[i]!));
+    const room = new Array(this.size).fill(undefined);
+    this.#requests = [...order.map((i) => this.#requests[i]), ...room];
+    this.#times = times;
+    this.#generations = generations;
+    this.#mask = times.length - 1;
     this.#head = 0;
   }
 }

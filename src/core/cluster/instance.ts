@@ -60,7 +60,7 @@ export class Instance {
     this.#async = scheduler.asyncScheduling;
     this.kv = new CountedPool(scheduler.numGpuBlocks, scheduler.blockSize);
     this.#tell = new InstanceTeller(this, tracer);
-    this.scheduler = new Scheduler(scheduler, this.kv, cost.window, this.#tell.ears);
+    this.scheduler = new Scheduler(scheduler, this.kv, cost.window, this.#tell);
   }
 
   /** The instant up to which everything is decided: the start of the step under way, or of the idle time. */
@@ -94,7 +94,8 @@ export class Instance {
 
   nextEventAt(): TimeNs {
     if (!this.#busy) return Math.min(this.#arrivals.nextAt, this.#cancels.nextAt);
-    const end = this.#run.endOfStep(this.#tell.everyStep ? 1 : this.#run.steps);
+    const run = this.#run;
+    const end = this.#tell.everyStep ? run.endOfStep(1) : run.endNs;
     return Math.min(end, this.#cancels.nextAt);
   }
 
@@ -195,13 +196,13 @@ export class Instance {
     if (commandAt <= run.endNs) return;
     const most = Math.min(MAX_STEPS, Math.floor(MAX_TICKS / (ticks + MAX_STEPS * growth + 1)));
     const calls = this.scheduler.callsAlike(most);
-    run.steps = commandAt === Infinity ? 1 + calls : run.stepsUntil(commandAt, 1 + calls);
+    run.resize(commandAt === Infinity ? 1 + calls : run.stepsUntil(commandAt, 1 + calls));
   }
 
   /** A command at `at` ends the run with the step then under way. */
   #cutAt(at: TimeNs): void {
-    if (this.#busy && this.#run.steps > 1)
-      this.#run.steps = this.#run.stepsUntil(at, this.#run.steps);
+    const run = this.#run;
+    if (this.#busy && run.steps > 1) run.resize(run.stepsUntil(at, run.steps));
   }
 
   /** Nothing is unfinished, but a batch is in flight: its step ends without a call having been made. */
@@ -359,10 +360,11 @@ export class Instance {
     lastTokenAt: TimeNs,
     tokens: number,
   ): void {
-    const outcome = this.#outcome.of(request, reason, at, lastTokenAt, tokens);
-    this.metrics.ended(outcome);
+    this.metrics.ended(request, reason, lastTokenAt, tokens);
+    const told = this.tracer.requestFinish !== undefined;
+    if (told) this.#outcome.of(request, reason, at, lastTokenAt, tokens);
     this.table.close(request);
-    this.tracer.requestFinish?.(outcome);
+    if (told) this.tracer.requestFinish!(this.#outcome);
   }
 
   // ---- bookkeeping ----
@@ -413,14 +415,14 @@ export class Instance {
       pool: this.config.pool,
       instance: this.index,
       numSteps: stats.numSteps,
-      busyNs: stats.busyNs,
-      prefillTokens: stats.prefillTokens,
-      decodeTokens: stats.decodeTokens,
-      prefillPairs: stats.prefillPairs,
-      prefillWindowPairs: stats.prefillWindowPairs,
-      decodeContext: stats.decodeContext,
-      decodeWindowContext: stats.decodeWindowContext,
-      numSampled: stats.numSampled,
+      busyNs: stats.busyNs + 0,
+      prefillTokens: stats.prefillTokens + 0,
+      decodeTokens: stats.decodeTokens + 0,
+      prefillPairs: stats.prefillPairs + 0,
+      prefillWindowPairs: stats.prefillWindowPairs + 0,
+      decodeContext: stats.decodeContext + 0,
+      decodeWindowContext: stats.decodeWindowContext + 0,
+      numSampled: stats.numSampled + 0,
       numPreemptions: this.scheduler.numPreemptions,
       numBlocks: this.kv.capacity,
       peakBlocksUsed: stats.peakBlocksUsed,
@@ -429,8 +431,8 @@ export class Instance {
       meanWaiting: mean(stats.waitingTime),
       peakRunning: stats.peakRunning,
       peakWaiting: stats.peakWaiting,
-      prefixQueries: stats.prefixQueries,
-      prefixHits: stats.prefixHits,
+      prefixQueries: stats.prefixQueries + 0,
+      prefixHits: stats.prefixHits + 0,
     };
   }
 }

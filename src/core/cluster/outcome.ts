@@ -1,7 +1,7 @@
 /** The one object in which ends of requests are told; filled again for each. */
 
 import type { FinishReason, RequestHandle, RequestSpec } from '../engine.js';
-import { NEVER, type Request } from '../request/request.js';
+import { NEVER, NOWHERE, type Request } from '../request/request.js';
 import type { RequestOutcome } from '../trace/tracer.js';
 import type { TimeNs } from '../units.js';
 
@@ -9,7 +9,7 @@ export class Outcome implements RequestOutcome {
   handle: RequestHandle = 0;
   spec: RequestSpec = { promptTokens: 0, maxTokens: 0 };
   index = 0;
-  instance = NEVER;
+  instance = NOWHERE;
   reason: FinishReason = 'abort';
   arrivedAt: TimeNs = 0;
   scheduledAt: TimeNs | undefined;

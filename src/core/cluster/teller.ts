@@ -13,10 +13,10 @@ import type { Instance } from './instance.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-export class InstanceTeller {
+export class InstanceTeller implements SchedulerEars {
   /** Whether the tracer wants to hear of every step, so that runs are expanded. */
   readonly everyStep: boolean;
-  readonly ears: SchedulerEars;
+  readonly hearsScheduled: boolean;
   readonly #scheduled: ScheduledRequest[] = [];
   #handles = new Float64Array(256);
   #numTokens = new Uint8Array(256).fill(1);
@@ -26,22 +26,19 @@ export class InstanceTeller {
     private readonly tracer: Tracer,
   ) {
     this.everyStep = Boolean(tracer.step || tracer.tokens || tracer.called || tracer.updated);
-    this.ears = {
-      admitted: (request, hitTokens, resumed) => this.#admitted(request, hitTokens, resumed),
-      preempted: (request) => tracer.requestPreempt?.(owner.now, request.handle, owner.index),
-      ...(tracer.called && {
-        scheduled: (request: Request, numTokens: number, computed: number) => {
-          this.#scheduled.push({
-            handle: request.handle,
-            numTokens,
-            numComputedTokens: computed,
-          });
-        },
-      }),
-    };
+    this.hearsScheduled = tracer.called !== undefined;
   }
 
-  #admitted(request: Request, cachedTokens: number, resumed: boolean): void {
+  scheduled(request: Request, numTokens: number, numComputedTokens: number): void {
+    this.#scheduled.push({ handle: request.handle, numTokens, numComputedTokens });
+  }
+
+  preempted(request: Request): void {
+    const { owner } = this;
+    this.tracer.requestPreempt?.(owner.now, request.handle, owner.index);
+  }
+
+  admitted(request: Request, cachedTokens: number, resumed: boolean): void {
     const { owner } = this;
     owner.stats.prefixQueries += request.known;
     owner.stats.prefixHits += cachedTokens;

@@ -3,28 +3,29 @@
  * and means over time of its queues and its KV.
  */
 
+import { DOUBLE_ZERO } from '../double.js';
 import type { StepShape } from '../engine.js';
 import type { DurationNs } from '../units.js';
 
 export class InstanceStats {
   numSteps = 0;
-  busyNs: DurationNs = 0;
-  prefillTokens = 0;
-  decodeTokens = 0;
-  prefillPairs = 0;
-  prefillWindowPairs = 0;
-  decodeContext = 0;
-  decodeWindowContext = 0;
-  numSampled = 0;
-  prefixQueries = 0;
-  prefixHits = 0;
+  busyNs: DurationNs = DOUBLE_ZERO;
+  prefillTokens = DOUBLE_ZERO;
+  decodeTokens = DOUBLE_ZERO;
+  prefillPairs = DOUBLE_ZERO;
+  prefillWindowPairs = DOUBLE_ZERO;
+  decodeContext = DOUBLE_ZERO;
+  decodeWindowContext = DOUBLE_ZERO;
+  numSampled = DOUBLE_ZERO;
+  prefixQueries = DOUBLE_ZERO;
+  prefixHits = DOUBLE_ZERO;
   peakBlocksUsed = 0;
   peakRunning = 0;
   peakWaiting = 0;
   /** Integrals over time, in request·ns and token·ns. */
-  runningTime = 0;
-  waitingTime = 0;
-  residentTime = 0;
+  runningTime = DOUBLE_ZERO;
+  waitingTime = DOUBLE_ZERO;
+  residentTime = DOUBLE_ZERO;
 
   /** One step of this shape begins. */
   step(shape: StepShape): void {

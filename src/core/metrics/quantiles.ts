@@ -6,6 +6,7 @@
  * taken, and a sketch is 64 KB whatever it has seen. With `exact`, the samples are kept as well.
  */
 
+import { DOUBLE_ZERO } from '../double.js';
 import { NS_PER_MS } from '../units.js';
 import type { LatencySummary } from './report.js';
 
@@ -34,11 +35,11 @@ function lowerEdge(i: number): number {
 
 export class LatencySketch {
   readonly #counts = new Float64Array(NUM_BUCKETS);
-  #count = 0;
-  #sum = 0;
-  #sumSquares = 0;
+  #count = DOUBLE_ZERO;
+  #sum = DOUBLE_ZERO;
+  #sumSquares = DOUBLE_ZERO;
   #min = Infinity;
-  #max = 0;
+  #max = DOUBLE_ZERO;
   #samples: Float64Array | undefined;
   #sorted = false;
   /** Running sums of the counts, as of `#cumulativeOf` samples. */
@@ -50,7 +51,7 @@ export class LatencySketch {
   }
 
   get count(): number {
-    return this.#count;
+    return this.#count + 0;
   }
 
   add(ns: number): void {
@@ -95,7 +96,7 @@ export class LatencySketch {
   }
 
   summary(): LatencySummary {
-    const count = this.#count;
+    const count = this.#count + 0;
     const mean = count > 0 ? this.#sum / count : 0;
     const variance = count > 0 ? Math.max(0, this.#sumSquares / count - mean * mean) : 0;
     return {
@@ -103,7 +104,7 @@ export class LatencySketch {
       meanMs: mean / NS_PER_MS,
       stdMs: Math.sqrt(variance) / NS_PER_MS,
       minMs: count > 0 ? this.#min / NS_PER_MS : 0,
-      maxMs: this.#max / NS_PER_MS,
+      maxMs: count > 0 ? this.#max / NS_PER_MS : 0,
       exact: this.#samples !== undefined,
       quantileMs: (q) => this.#quantile(q) / NS_PER_MS,
     };

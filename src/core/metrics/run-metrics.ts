@@ -5,8 +5,10 @@
  * time; gaps between tokens arrive weighted, one value for all decodes of a step.
  */
 
-import type { RequestOutcome } from '../trace/tracer.js';
-import { msFromNs } from '../units.js';
+import { DOUBLE_ZERO } from '../double.js';
+import type { FinishReason } from '../engine.js';
+import type { Request } from '../request/request.js';
+import { msFromNs, type TimeNs } from '../units.js';
 import { LatencySketch } from './quantiles.js';
 import type { Slo } from './report.js';
 
@@ -14,9 +16,9 @@ export class RunMetrics {
   completed = 0;
   aborted = 0;
   rejected = 0;
-  inputTokens = 0;
-  outputTokens = 0;
-  cachedTokens = 0;
+  inputTokens = DOUBLE_ZERO;
+  outputTokens = DOUBLE_ZERO;
+  cachedTokens = DOUBLE_ZERO;
   good = 0;
   readonly ttft: LatencySketch;
   readonly tpot: LatencySketch;
@@ -34,27 +36,25 @@ export class RunMetrics {
     this.queue = new LatencySketch(exact);
   }
 
-  ended(outcome: RequestOutcome): void {
-    if (outcome.reason === 'abort') this.aborted++;
-    else if (outcome.reason === 'rejected') this.rejected++;
-    else this.#completed(outcome);
+  ended(request: Request, reason: FinishReason, lastTokenAt: TimeNs, outputTokens: number): void {
+    if (reason === 'abort') this.aborted++;
+    else if (reason === 'rejected') this.rejected++;
+    else this.#completed(request, lastTokenAt, outputTokens);
   }
 
-  #completed(outcome: RequestOutcome): void {
-    const { arrivedAt, outputTokens } = outcome;
-    const firstAt = outcome.firstTokenAt!;
-    const lastAt = outcome.lastTokenAt!;
+  #completed(request: Request, lastAt: TimeNs, outputTokens: number): void {
+    const { arrivedAt, firstTokenAt: firstAt } = request;
     this.completed++;
-    this.inputTokens += outcome.spec.promptTokens;
+    this.inputTokens += request.promptTokens;
     this.outputTokens += outputTokens;
-    this.cachedTokens += outcome.cachedTokens;
+    this.cachedTokens += request.cachedTokens;
     const ttft = firstAt - arrivedAt;
     const tpot = outputTokens > 1 ? (lastAt - firstAt) / (outputTokens - 1) : 0;
     const e2el = lastAt - arrivedAt;
     this.ttft.add(ttft);
     if (outputTokens > 1) this.tpot.add(tpot);
     this.e2el.add(e2el);
-    this.queue.add(outcome.scheduledAt! - arrivedAt);
+    this.queue.add(request.scheduledAt - arrivedAt);
     if (this.slo && meets(this.slo, ttft, tpot, e2el)) this.good++;
   }
 }

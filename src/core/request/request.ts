@@ -19,18 +19,24 @@ import type { TimeNs } from '../units.js';
 
 export type Phase = 'arriving' | 'waiting' | 'prefill' | 'decode' | 'limbo' | 'ended';
 
-/** "Never happened", for instants and call numbers: keeps the fields small integers or doubles. */
-export const NEVER = -1;
+/**
+ * "Never happened", for instants and call numbers. Not −1: fields that hold instants later are doubles
+ * from the start (see `DOUBLE_ZERO`).
+ */
+export const NEVER = Number.NEGATIVE_INFINITY;
+
+/** The instance of a request that has not been routed. */
+export const NOWHERE = -1;
 
 const NO_SPEC: RequestSpec = { promptTokens: 0, maxTokens: 0 };
 
 export class Request {
   phase: Phase = 'ended';
-  handle: RequestHandle = 0;
+  handle: RequestHandle = Number.NaN;
   spec: RequestSpec = NO_SPEC;
   /** Number in order of submission: the tie-breaker everywhere. */
   index = 0;
-  instance = NEVER;
+  instance = NOWHERE;
   priority = 0;
 
   promptTokens = 0;
@@ -59,7 +65,7 @@ export class Request {
   /** The call in which a walk over the running list scheduled it. */
   walkedCall = NEVER;
 
-  arrivedAt: TimeNs = 0;
+  arrivedAt: TimeNs = NEVER;
   scheduledAt: TimeNs = NEVER;
   firstTokenAt: TimeNs = NEVER;
   /** Since its last token, when it missed a step (preempted, left out); NEVER while tokens flow. */
@@ -100,7 +106,7 @@ export class RequestTable {
     request.handle = request.generation * SLOTS + request.slot;
     request.spec = spec;
     request.index = this.#submitted++;
-    request.instance = NEVER;
+    request.instance = NOWHERE;
     request.priority = spec.priority ?? 0;
     request.promptTokens = spec.promptTokens;
     request.endComputed = Math.min(spec.promptTokens + spec.maxTokens, maxModelLen) - 1;

@@ -6,6 +6,7 @@
  * this batch is special: a first token, a token after a gap, a last token.
  */
 
+import { DOUBLE_ZERO } from '../double.js';
 import type { StepShape } from '../engine.js';
 import type { Request } from '../request/request.js';
 import type { Ticks } from '../units.js';
@@ -16,7 +17,7 @@ export class Batch {
   numTokens = 0;
   /** Decodes whose previous token was in the batch before: their gap is the step itself. */
   steady = 0;
-  ticks: Ticks = 0;
+  ticks: Ticks = DOUBLE_ZERO;
   readonly shape: StepShape = emptyShape();
   /** Requests that get their first token, or the first one after having missed a step. */
   readonly singles = new RequestBag();
@@ -42,22 +43,26 @@ export class Batch {
     this.numTokens = other.numTokens;
     this.steady = other.steady;
     this.ticks = ticks;
-    Object.assign(this.shape, other.shape);
+    // Only pure decodes repeat: there is no prefill to copy.
+    this.shape.numDecodes = other.shape.numDecodes;
+    this.shape.decodeContext = other.shape.decodeContext;
+    this.shape.decodeWindowContext = other.shape.decodeWindowContext;
+    this.shape.numSampled = other.shape.numSampled;
   }
 }
 
 /**
  * A reusable list of requests that may have ended since they were put in: a record is recognised by
- * its handle. (Emptying an array by its length would give its memory back, and cost more than a step.)
+ * its generation. (Emptying an array by its length would give its memory back, and cost more than a step.)
  */
 export class RequestBag {
   readonly #requests: Request[] = [];
-  readonly #handles: number[] = [];
+  readonly #generations: number[] = [];
   size = 0;
 
   add(request: Request): void {
     this.#requests[this.size] = request;
-    this.#handles[this.size++] = request.handle;
+    this.#generations[this.size++] = request.generation;
   }
 
   clear(): void {
@@ -67,7 +72,7 @@ export class RequestBag {
   /** The i-th request, or `undefined` when it has ended meanwhile. */
   at(i: number): Request | undefined {
     const request = this.#requests[i]!;
-    return request.handle === this.#handles[i] && request.phase !== 'ended' ? request : undefined;
+    return request.generation === this.#generations[i] ? request : undefined;
   }
 
   has(request: Request): boolean {
@@ -89,14 +94,14 @@ export class RequestBag {
     const requests = this.#requests;
     for (let i = 1; i < this.size; i++) {
       const request = requests[i]!;
-      const handle = this.#handles[i]!;
+      const generation = this.#generations[i]!;
       let j = i - 1;
       for (; j >= 0 && requests[j]!.position > request.position; j--) {
         requests[j + 1] = requests[j]!;
-        this.#handles[j + 1] = this.#handles[j]!;
+        this.#generations[j + 1] = this.#generations[j]!;
       }
       requests[j + 1] = request;
-      this.#handles[j + 1] = handle;
+      this.#generations[j + 1] = generation;
     }
   }
 }
@@ -106,13 +111,13 @@ const NOBODY: readonly Request[] = [];
 function emptyShape(): StepShape {
   return {
     numDecodes: 0,
-    decodeContext: 0,
-    decodeWindowContext: 0,
+    decodeContext: DOUBLE_ZERO,
+    decodeWindowContext: DOUBLE_ZERO,
     prefillTokens: 0,
     numPrefills: 0,
-    prefillPairs: 0,
-    prefillWindowPairs: 0,
-    prefillHistory: 0,
+    prefillPairs: DOUBLE_ZERO,
+    prefillWindowPairs: DOUBLE_ZERO,
+    prefillHistory: DOUBLE_ZERO,
     numSampled: 0,
   };
 }

@@ -7,33 +7,43 @@
  * single step is a run of length 1.
  */
 
+import { DOUBLE_ZERO } from '../double.js';
 import { TICKS_PER_NS, type Ticks, type TimeNs } from '../units.js';
 
 export class Run {
   /** Start of the step under way: whole nanoseconds and a carried fraction in ticks. */
-  startNs: TimeNs = 0;
-  #fraction: Ticks = 0;
+  startNs: TimeNs = DOUBLE_ZERO;
+  #fraction: Ticks = DOUBLE_ZERO;
   steps = 0;
-  first: Ticks = 0;
-  next: Ticks = 0;
-  growth: Ticks = 0;
+  /** When the last of its steps is over. */
+  endNs: TimeNs = DOUBLE_ZERO;
+  first: Ticks = DOUBLE_ZERO;
+  next: Ticks = DOUBLE_ZERO;
+  growth: Ticks = DOUBLE_ZERO;
+
+  constructor() {
+    this.startNs = 0; // An instant that is told: no minus zero.
+  }
 
   /** Begins at the point in time where the last run ended. */
   open(first: Ticks, next: Ticks, growth: Ticks): void {
-    this.steps = 1;
     this.first = first;
     this.next = next;
     this.growth = growth;
+    this.steps = 1;
+    this.endNs = this.endOfStep(1);
+  }
+
+  /** Makes the run `steps` steps long. */
+  resize(steps: number): void {
+    this.steps = steps;
+    this.endNs = this.endOfStep(steps);
   }
 
   /** Time passed without a step. */
   jumpTo(at: TimeNs): void {
     this.startNs = at;
     this.#fraction = 0;
-  }
-
-  get endNs(): TimeNs {
-    return this.endOfStep(this.steps);
   }
 
   /** When the first `steps` steps are over. */
@@ -71,7 +81,9 @@ export class Run {
   /** The first `steps` steps are over; fewer than there are. */
   slide(steps: number): void {
     if (steps === 0) return;
-    this.#advance(this.ticks(steps));
+    const endNs = this.endOfStep(steps);
+    this.#fraction += this.ticks(steps) - (endNs - this.startNs) * TICKS_PER_NS;
+    this.startNs = endNs;
     this.first = this.next + (steps - 1) * this.growth;
     this.next += steps * this.growth;
     this.steps -= steps;
@@ -79,14 +91,8 @@ export class Run {
 
   /** The last step is over. */
   finish(): void {
-    this.#advance(this.first);
+    this.#fraction += this.first - (this.endNs - this.startNs) * TICKS_PER_NS;
+    this.startNs = this.endNs;
     this.steps = 0;
-  }
-
-  #advance(ticks: Ticks): void {
-    const sum = this.#fraction + ticks;
-    const ns = Math.floor(sum / TICKS_PER_NS);
-    this.startNs += ns;
-    this.#fraction = sum - ns * TICKS_PER_NS;
   }
 }

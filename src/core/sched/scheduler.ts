@@ -24,8 +24,9 @@ import type { SchedulerPolicy } from './policy.js';
 export interface SchedulerEars {
   admitted(request: Request, hitTokens: number, resumed: boolean): void;
   preempted(request: Request): void;
-  /** Every request a call serves, in the order of the batch; only asked for by those who replay. */
-  scheduled?(request: Request, numTokens: number, computed: number): void;
+  /** Whether somebody replays calls, and wants every request one serves in the order of the batch. */
+  readonly hearsScheduled: boolean;
+  scheduled(request: Request, numTokens: number, computed: number): void;
 }
 
 /** The last call of a request that still decodes. */
@@ -122,7 +123,7 @@ export class Scheduler {
     if (ranPrefill || admittedPrefill) this.#lastPrefill = this.#executed; // (47)
 
     batch.shape.numSampled = numDecodes;
-    if (this.ears.scheduled) this.#tellScheduled();
+    if (this.ears.hearsScheduled) this.#tellScheduled();
     this.#settle(batch, numDecodes);
     this.repeatable =
       batch.shape.numPrefills === 0 &&
@@ -152,7 +153,7 @@ export class Scheduler {
     this.decodes.advance(calls);
     this.#executed += calls;
     batch.call = this.decodes.calls;
-    if (this.ears.scheduled) this.#tellScheduled();
+    if (this.ears.hearsScheduled) this.#tellScheduled();
     this.#retire(batch);
   }
 
@@ -160,9 +161,9 @@ export class Scheduler {
   #tellScheduled(): void {
     for (const request of this.running) {
       if (request.phase === 'prefill') {
-        if (request.chunk > 0) this.ears.scheduled!(request, request.chunk, request.computed);
+        if (request.chunk > 0) this.ears.scheduled(request, request.chunk, request.computed);
       } else if (request.phase === 'decode' && !this.#leftOut.has(request)) {
-        this.ears.scheduled!(request, 1, this.decodes.computed(request) - 1);
+        this.ears.scheduled(request, 1, this.decodes.computed(request) - 1);
       }
     }
   }

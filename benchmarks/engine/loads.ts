@@ -1,0 +1,134 @@
+/**
+ * Loads of the engine's benchmarks: how requests come, what a step costs, how large the pool is.
+ *
+ * The cost is affine (5 ms + 8 µs per decode + 40 ns per token of context + 13.7 µs per prompt token),
+ * roughly a model of 8 B parameters on one GPU; the engine does not care which one it is.
+ */
+
+import type { RequestSpec, SchedulerConfig, StepCost } from '../../src/core/engine.js';
+import { Rng } from '../../src/core/rng.js';
+import { type DurationNs, NS_PER_S, onClock } from '../../src/core/units.js';
+import type { Arrival, Workload } from '../../src/core/workload/workload.js';
+
+const PER_STEP = onClock(5e-3);
+const PER_DECODE = onClock(8e-6);
+const PER_PROMPT_TOKEN = onClock(13.7e-6);
+const PER_CONTEXT = onClock(40e-9);
+
+export const affineCost: StepCost = {
+  base: ({ numDecodes, prefillTokens }) =>
+    PER_STEP + PER_DECODE * numDecodes + PER_PROMPT_TOKEN * prefillTokens,
+  contextSlope: () => PER_CONTEXT,
+  windowSlope: () => 0,
+  window: Infinity,
+  emptyStep: 0,
+};
+
+export const SCHEDULER: SchedulerConfig = {
+  blockSize: 16,
+  numGpuBlocks: 20_000,
+  maxNumBatchedTokens: 8192,
+  maxNumScheduledTokens: 8192,
+  maxNumSeqs: 256,
+  maxNumActiveSeqs: 256,
+  maxModelLen: 8192,
+  enableChunkedPrefill: true,
+  enablePrefixCaching: false,
+  longPrefillTokenThreshold: 0,
+  longPrefillTokenThresholdAdaptive: false,
+  schedulerReserveFullIsl: true,
+  watermark: 0,
+  prefillScheduleInterval: 1,
+  policy: 'fcfs',
+  asyncScheduling: false,
+  numSpeculativeTokens: 0,
+};
+
+/** `count` requests at `rate` per second (Poisson), the i-th as `specOf(i)` says. */
+export class PoissonLoad implements Workload {
+  readonly #gaps = new Rng(1).stream('arrivals');
+  readonly #arrival: { at: DurationNs; spec: RequestSpec };
+  readonly #meanGapNs: DurationNs;
+  #count = 0;
+  #at = 0;
+
+  constructor(
+    readonly numRequests: number,
+    rate: number,
+    private readonly specOf: (i: number) => RequestSpec,
+  ) {
+    this.#meanGapNs = NS_PER_S / rate;
+    this.#arrival = { at: 0, spec: specOf(0) };
+  }
+
+  next(): Arrival | undefined {
+    if (this.#count === this.numRequests) return undefined;
+    this.#at += this.#gaps.exponential() * this.#meanGapNs;
+    this.#arrival.at = Math.floor(this.#at);
+    this.#arrival.spec = this.specOf(this.#count++);
+    return this.#arrival;
+  }
+}
+
+const CONSTANT: RequestSpec = { promptTokens: 512, maxTokens: 128 };
+const LONG_OUTPUT: RequestSpec = { promptTokens: 512, maxTokens: 2048 };
+const LONG_PROMPT: RequestSpec = { promptTokens: 4000, maxTokens: 128 };
+
+export interface Case {
+  readonly name: string;
+  readonly load: Workload;
+  readonly scheduler: SchedulerConfig;
+  /** Simulated output tokens per second of wall clock to reach, where one is set. */
+  readonly goal?: number;
+}
+
+/** The cases, scaled by `size` (1: a million requests near saturation). */
+export function cases(size: number): Case[] {
+  const count = (requests: number) => Math.ceil(requests * size);
+  const poisson = (requests: number, rate: number, spec: RequestSpec) =>
+    new PoissonLoad(count(requests), rate, () => spec);
+  const prioritised = [0, 1, 2].map((priority) => ({ ...CONSTANT, priority }));
+  return [
+    {
+      name: '512/128, 70/s',
+      load: poisson(1e6, 70, CONSTANT),
+      scheduler: SCHEDULER,
+      goal: 250e6,
+    },
+    {
+      name: 'the same, asynchronous',
+      load: poisson(1e6, 70, CONSTANT),
+      scheduler: { ...SCHEDULER, asyncScheduling: true },
+      goal: 150e6,
+    },
+    {
+      name: 'the same, KV pressure',
+      load: poisson(1e6, 70, CONSTANT),
+      scheduler: { ...SCHEDULER, numGpuBlocks: 9300 },
+      goal: 200e6,
+    },
+    {
+      name: 'the same, priorities',
+      load: new PoissonLoad(count(1e6), 70, (i) => prioritised[i % 3]!),
+      scheduler: { ...SCHEDULER, numGpuBlocks: 9300, policy: 'priority' },
+      goal: 30e6,
+    },
+    { name: '512/128, 5/s', load: poisson(2e5, 5, CONSTANT), scheduler: SCHEDULER, goal: 150e6 },
+    {
+      name: '512/128, 90/s (overload)',
+      load: poisson(3e5, 90, CONSTANT),
+      scheduler: SCHEDULER,
+    },
+    { name: '512/2048, 9/s', load: poisson(2e5, 9, LONG_OUTPUT), scheduler: SCHEDULER },
+    {
+      name: '4000/128, threshold 256',
+      load: poisson(1e5, 8, LONG_PROMPT),
+      scheduler: {
+        ...SCHEDULER,
+        maxNumBatchedTokens: 512,
+        maxNumScheduledTokens: 512,
+        longPrefillTokenThreshold: 256,
+      },
+    },
+  ];
+}
