@@ -2,6 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { dataPath } from '../../src/config/data-dir.js';
+import { loadEngine } from '../../src/config/engines.js';
 import type { LeftOut } from './cross-validation.js';
 import { errorTable, markdown } from './errors.js';
 import type { Residual } from './fit.js';
@@ -16,6 +17,8 @@ export function writeDocs(
 ): void {
   const unmapped = [...mapped.unmapped].map(([reason, rows]) => `| ${reason} | ${rows.length} |`);
   const cases = mapped.cases.length;
+  if (leftOut.length > 0)
+    writeFileSync(dataPath('perf_model', 'efficiency', 'errors.json'), errorsFile(leftOut));
   writeFileSync(dataPath('docs', 'fidelity.svg'), scatterPlot(residuals));
   writeFileSync(
     dataPath('docs', 'fidelity.md'),
@@ -73,3 +76,37 @@ ${unmapped.join('\n')}
 
 /** `vllm-0.11.1` is of the generation `vllm-0.11`. */
 const generation = (engine: string): string => /^[a-z]+(-\d+\\.\d+)?/.exec(engine)?.[0] ?? engine;
+
+const METRICS: Readonly<Record<string, string>> = {
+  ttft: 'ttft',
+  tpot: 'tpot',
+  'e2e (batch)': 'e2el',
+  e2e: 'e2el',
+  'output tok/s': 'output_throughput',
+  'total tok/s': 'output_throughput',
+};
+
+/** What reports say of their own error: by metric, kind of model, vendor and engine generation. */
+function errorsFile(leftOut: readonly LeftOut[]): string {
+  const table = errorTable(leftOut, (r) => {
+    const engine = loadEngine(r.case.engine);
+    return [
+      METRICS[r.comparison.metric]!,
+      r.case.model.moe ? 'experts' : 'dense',
+      r.case.gpu.vendor,
+      `${engine.name}@${engine.since}`,
+    ];
+  });
+  const errors = table.map(
+    ({ group: [metric, kind, vendor, engine], rows, medianError, p90Error }) => ({
+      metric,
+      kind,
+      vendor,
+      engine,
+      rows,
+      median_percent: Number(medianError.toFixed(1)),
+      p90_percent: Number(p90Error.toFixed(1)),
+    }),
+  );
+  return `${JSON.stringify({ source: 'npm run fidelity -- --data DIR --leave-one-out --docs', errors }, null, 2)}\n`;
+}

@@ -85,7 +85,7 @@ function concerns(name: string, c: Case, model: Model): boolean {
     );
   }
   if (key?.startsWith('moe')) return c.model.moe !== undefined;
-  if (key?.includes('educe') || key?.startsWith('link'))
+  if (key?.includes('educe') || key?.startsWith('link') || key?.startsWith('nccl'))
     return (c.options.tensorParallelSize ?? 1) > 1 || (c.options.dataParallelSize ?? 1) > 1;
   if (key?.endsWith('8') || key?.endsWith('4') || key === 'quantSeconds')
     return c.precision !== '16-bit';

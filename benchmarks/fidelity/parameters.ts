@@ -32,6 +32,7 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   attentionCompute: [0.15, 1],
   allReduceSeconds: [0.25, 1],
   linkFraction: [0.15, 1],
+  ncclLinkFraction: [0.1, 1],
   moeMemory: [0.1, 1],
   moeCompute: [0.15, 1],
   moePadRows: [0.4, 1000],

@@ -5,16 +5,34 @@
 import { ConfigError, closest } from '../core/errors.js';
 import type { Efficiency, EfficiencyData, EfficiencyOverride } from '../core/perf/efficiency.js';
 import type { EngineProfile, PerfData } from '../core/perf/engine-profile.js';
+import type { MeasuredError } from '../core/perf/expected-error.js';
 import { dataPath, Fields, jsonNames, readJson } from './data-dir.js';
 
 /** Names of the engines of the package, sorted. */
 export const listEngines = (): string[] => jsonNames('perf_model', 'engines');
 
-/** What `core/perf` needs for an engine: its profile and the constants. */
+/** What `core/perf` needs for an engine: its profile, the constants, and how far off they were. */
 export const loadPerfData = (engine: string): PerfData => ({
   engine: loadEngine(engine),
   efficiency: loadEfficiency(),
+  errors: loadErrors(),
 });
+
+/** Errors by metric, kind of model, vendor and engine generation, as `npm run fidelity` wrote them. */
+function loadErrors(): MeasuredError[] {
+  const path = dataPath('perf_model', 'efficiency', 'errors.json');
+  return Fields.of(readJson(path, 'measured errors'), path)
+    .list('errors')
+    .map((f) => ({
+      metric: f.oneOf('metric', ['ttft', 'tpot', 'e2el', 'output_throughput'] as const),
+      kind: f.oneOf('kind', ['dense', 'experts'] as const),
+      vendor: f.text('vendor'),
+      engine: f.text('engine'),
+      rows: f.number('rows'),
+      medianPercent: f.number('median_percent'),
+      p90Percent: f.number('p90_percent'),
+    }));
+}
 
 /**
  * @param spec a name, or a name and a version joined by a dash; without one, the newest generation.

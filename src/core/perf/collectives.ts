@@ -6,6 +6,7 @@
  * 2·(n−1)/n of the message per GPU; gathering moves (n−1)/n.
  */
 
+import type { GpuSpec } from '../model/gpu.js';
 import type { Bytes, Seconds } from '../units.js';
 import { type Kernels, type Operator, softMax } from './operator.js';
 
@@ -42,35 +43,41 @@ function collective(
   linkBytes: Bytes,
   ranks: number,
 ): Operator {
-  const direct =
-    k.gpu.link.kind === 'nvlink' ||
-    k.gpu.link.kind === 'infinity-fabric' ||
-    (k.gpu.link.kind === 'nvlink-pair' && ranks <= 2);
-  const { alpha, fraction } = linkConstants(k, ranks, direct);
-  const transfer = linkBytes / (k.gpu.link.bytesPerS * fraction);
-  return {
-    name,
-    count,
-    flop: 0,
-    bytes: 0,
-    linkBytes,
-    seconds: softMax(alpha, transfer, k.efficiency.linkSoftness),
-    bound: transfer > alpha ? 'link' : 'latency',
-    peak: 0,
-    constants: direct
-      ? ['all_reduce_seconds', 'all_reduce_seconds_per_rank', 'link_fraction', 'link_softness']
-      : ['pcie_all_reduce_seconds', 'pcie_link_fraction', 'link_softness'],
-  };
+  const { seconds, transfer, constants } = fastest(k, linkBytes, ranks);
+  const bound = transfer > seconds / 2 ? 'link' : 'latency';
+  return { name, count, flop: 0, bytes: 0, linkBytes, seconds, bound, peak: 0, constants };
 }
 
-function linkConstants(
-  k: Kernels,
-  ranks: number,
-  direct: boolean,
-): { alpha: Seconds; fraction: number } {
-  const e = k.efficiency;
-  const perRank = e.allReduceSecondsPerRank * Math.max(0, ranks - 2);
-  return direct
-    ? { alpha: e.allReduceSeconds + perRank, fraction: e.linkFraction }
-    : { alpha: e.pcieAllReduceSeconds + perRank, fraction: e.pcieLinkFraction };
+interface Path {
+  readonly seconds: Seconds;
+  /** Of them, moving bytes. */
+  readonly transfer: Seconds;
+  readonly constants: readonly string[];
 }
+
+/** Engines write to their peers directly while messages are small, and leave large ones to NCCL. */
+function fastest({ gpu, efficiency: e }: Kernels, linkBytes: Bytes, ranks: number): Path {
+  const further = Math.max(0, ranks - 2);
+  const path = (alpha: Seconds, fraction: number, softness: number, constants: string[]): Path => {
+    const transfer = linkBytes / (gpu.link.bytesPerS * fraction);
+    return { seconds: softMax(alpha, transfer, softness), transfer, constants };
+  };
+  const nccl = e.ncclSeconds + e.ncclSecondsPerRank * further;
+  if (!linksDirectly(gpu, ranks)) {
+    return path(e.pcieAllReduceSeconds + nccl, e.pcieLinkFraction, e.ncclSoftness, PCIE);
+  }
+  const direct = e.allReduceSeconds + e.allReduceSecondsPerRank * further;
+  const small = path(direct, e.linkFraction, e.linkSoftness, DIRECT);
+  const large = path(nccl, e.ncclLinkFraction, e.ncclSoftness, NCCL);
+  return small.seconds < large.seconds ? small : large;
+}
+
+const DIRECT = ['all_reduce_seconds', 'all_reduce_seconds_per_rank', 'link_fraction'];
+const NCCL = ['nccl_seconds', 'nccl_seconds_per_rank', 'nccl_link_fraction'];
+const PCIE = ['pcie_all_reduce_seconds', 'pcie_link_fraction'];
+
+/** Whether `ranks` GPUs of this kind reach each other without the host: bridges join pairs. */
+export const linksDirectly = ({ link }: GpuSpec, ranks: number): boolean =>
+  link.kind === 'nvlink' ||
+  link.kind === 'infinity-fabric' ||
+  (link.kind === 'nvlink-pair' && ranks <= 2);

@@ -44,6 +44,11 @@ export interface Efficiency {
   readonly allReduceSecondsPerRank: number;
   readonly linkFraction: number;
   readonly linkSoftness: number;
+  /** The same for NCCL, which engines use where it is faster: large messages. */
+  readonly ncclSeconds: number;
+  readonly ncclSecondsPerRank: number;
+  readonly ncclLinkFraction: number;
+  readonly ncclSoftness: number;
   /** The same over PCIe, where kernels cannot write to a peer directly: uncalibrated. */
   readonly pcieAllReduceSeconds: number;
   readonly pcieLinkFraction: number;
@@ -87,6 +92,7 @@ const FRACTIONS: readonly (keyof Efficiency)[] = [
   'kvMemory',
   'attentionCompute',
   'linkFraction',
+  'ncclLinkFraction',
   'pcieLinkFraction',
   'moeMemory',
   'moeCompute',

@@ -7,6 +7,7 @@
 
 import type { Bytes, Seconds } from '../units.js';
 import type { EfficiencyData } from './efficiency.js';
+import type { MeasuredError } from './expected-error.js';
 
 export interface EngineProfile {
   /** `vllm`, and what this generation is called. */
@@ -70,4 +71,6 @@ export interface EngineMemory {
 export interface PerfData {
   readonly engine: EngineProfile;
   readonly efficiency: EfficiencyData;
+  /** Errors measured by leaving out; absent: unknown. */
+  readonly errors?: readonly MeasuredError[];
 }

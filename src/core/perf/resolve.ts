@@ -11,8 +11,10 @@ import { ConfigError } from '../errors.js';
 import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
 import type { PoolOptions, PoolSpec } from '../scenario.js';
 import { type DurationNs, GIB, NS_PER_S, nsFromMs } from '../units.js';
+import { linksDirectly } from './collectives.js';
 import { efficiencyFor } from './efficiency.js';
 import type { EngineProfile, PerfData } from './engine-profile.js';
+import { type ExpectedError, expectedErrors } from './expected-error.js';
 import { type KvCapacity, kvCapacity } from './kv-capacity.js';
 import type { Deployment } from './layers.js';
 import { resolvePrecision } from './precision.js';
@@ -34,6 +36,8 @@ export interface ResolvedPool {
   readonly notes: readonly string[];
   /** Where the times come from. */
   readonly level: 'analytic';
+  /** How far off each metric may be, measured on the nearest cases; empty when nothing near was measured. */
+  readonly expectedErrors: readonly ExpectedError[];
 }
 
 /** @throws {ConfigError} for a layout that cannot be, or a model that does not fit. */
@@ -98,6 +102,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
     engine: data.engine,
     notes,
     level: 'analytic',
+    expectedErrors: expectedErrors(data.errors ?? [], deployment),
   };
 }
 
@@ -174,11 +179,7 @@ function doesNotFit(pool: PoolSpec, d: Deployment, limits: Limits, kv: KvCapacit
 function layoutNotes({ model, gpu, layout, efficiency }: Deployment): string[] {
   const notes: string[] = [];
   const { tp, pp, dp } = layout;
-  const direct =
-    gpu.link.kind === 'nvlink' ||
-    gpu.link.kind === 'infinity-fabric' ||
-    (gpu.link.kind === 'nvlink-pair' && tp <= 2);
-  if (tp > 1 && !direct)
+  if (tp > 1 && !linksDirectly(gpu, tp))
     notes.push(`tensor parallelism over ${gpu.link.kind} is not calibrated: expect a larger error`);
   if (pp > 1) notes.push('pipeline stages are simulated as rounds of micro-batches, one per stage');
   if (dp > 1) notes.push(`${dp} data-parallel ranks are taken to be equally loaded`);
