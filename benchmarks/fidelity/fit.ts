@@ -59,6 +59,7 @@ export function linearise(
   const byComparison = new Map(residuals.map((r, i) => [r.comparison, i]));
   const jacobian = residuals.map(() => new Float64Array(model.parameters.length));
   model.parameters.forEach((p, k) => {
+    if (p.frozen) return;
     const touched = cases.filter((c) => concerns(p.name, c, model));
     const down = values[k]! * Math.exp(STEP) > p.max;
     const moved = values.map((v, i) => (i === k ? v * Math.exp(down ? -STEP : STEP) : v));

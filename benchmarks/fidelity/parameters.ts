@@ -14,6 +14,8 @@ export interface Parameter {
   /** Standard deviation of the logarithm: the prior. */
   readonly sigma: number;
   readonly max: number;
+  /** Stays where it is in this fit. */
+  readonly frozen?: boolean;
 }
 
 const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
@@ -64,7 +66,9 @@ export class Model {
       add(`constant.${name}`, this.#efficiency.constants[name as 'gemmCompute16'], prior);
     }
     this.#efficiency.overrides.forEach((override, i) => {
-      if (override.gpus?.length) return;
+      if (override.gpus) return;
+      for (const [name, value] of Object.entries(override.values ?? {}))
+        add(`value.${i}.${name}`, value, [0.5, 1]);
       for (const [name, value] of Object.entries(override.factors))
         add(`factor.${i}.${name}`, value, [0.25, 2]);
     });
@@ -100,6 +104,14 @@ export class Model {
         ]),
       ),
     }));
+    for (const [i, override] of overrides.entries()) {
+      override.values = Object.fromEntries(
+        Object.entries(override.values ?? {}).map(([name, value]) => [
+          name,
+          moved.get(`value.${i}.${name}`) ?? value,
+        ]),
+      );
+    }
     const profile = this.#engines.get(engine)!;
     const terms = Object.keys(ENGINE_TERMS).map(
       (name) => [name, moved.get(`engine.${profile.name}@${profile.since}.${name}`)] as const,

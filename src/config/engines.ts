@@ -147,15 +147,23 @@ export function loadEfficiency(
 }
 
 function readOverride(f: Fields): EfficiencyOverride {
-  f.only('gpus', 'architectures', 'vendors', 'factors', 'source');
-  const factors = f.child('factors');
+  f.only('gpus', 'architectures', 'vendors', 'engines', 'factors', 'values', 'source');
+  const where = (name: string) => (f.has(name) ? { [name]: f.texts(name) } : {});
   return {
-    gpus: f.texts('gpus'),
-    architectures: f.texts('architectures'),
-    vendors: f.texts('vendors'),
-    factors: Object.fromEntries(factors.keys().map((key) => [camel(key), factors.number(key)])),
+    ...where('gpus'),
+    ...where('architectures'),
+    ...where('vendors'),
+    ...where('engines'),
+    factors: numbers(f, 'factors'),
+    values: numbers(f, 'values'),
     source: f.text('source'),
   };
+}
+
+function numbers(f: Fields, name: string): Record<string, number> {
+  if (!f.has(name)) return {};
+  const list = f.child(name);
+  return Object.fromEntries(list.keys().map((key) => [camel(key), list.number(key)]));
 }
 
 const camel = (key: string): string =>

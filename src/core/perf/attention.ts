@@ -54,7 +54,9 @@ export function attentionCost(d: Deployment): AttentionCost {
   const decodeFlop = m.mla ? 2 * heads * (2 * m.mla.kvLoraRank + m.mla.ropeHeadDim) : pairFlop;
   const flops = precision.plain.peak * e.attentionCompute;
   const bandwidth = gpu.memoryBytesPerS * e.kvMemory;
-  const perToken = Math.max(bytesPerToken / bandwidth, decodeFlop / flops);
+  const queryHeadsPerKvHead = m.mla ? 1 : Math.max(1, m.numHeads / m.numKvHeads);
+  const reads = 1 + e.kvReread * (queryHeadsPerKvHead - 1);
+  const perToken = Math.max((reads * bytesPerToken) / bandwidth, decodeFlop / flops);
   const stateBytes = (2 * (m.linearAttention?.stateBytesPerSeq ?? 0)) / layout.tp;
   const statePerToken = (1.5 * stateBytes) / flops; // 6 FLOP per 4-byte state element, read and written
   return {

@@ -24,6 +24,8 @@ export interface Efficiency {
   readonly gemmMemory4: number;
   /** Exponent of the soft maximum of compute and memory time; times `EngineProfile.softnessFactor`. */
   readonly gemmSoftness: number;
+  /** Passes over 16-bit weights that each further row of a small GEMM costs, up to `SKINNY_ROWS`: 0 where kernels keep them. */
+  readonly gemmRereadPerRow: number;
   /** Everything in a layer that is neither weight read nor FLOP: norms, rotary, KV write, gaps between kernels. */
   readonly layerSeconds: number;
   /** Quantising activations, per layer. */
@@ -33,6 +35,8 @@ export interface Efficiency {
   /** Fraction of bandwidth of norms, activations and other element-wise kernels. */
   readonly elementwiseMemory: number;
   readonly kvMemory: number;
+  /** How much of the KV is read again for each further query head that shares it: 0 (once) to 1 (every head by itself). */
+  readonly kvReread: number;
   /** Attention kernels of a layer: launch, and per (sequence × KV head). */
   readonly attentionSeconds: number;
   readonly attentionSequenceSeconds: number;
@@ -62,12 +66,17 @@ export interface Efficiency {
   readonly referenceContextTokens: number;
 }
 
+/** Applies where every list that is given has this GPU, and this engine. */
 export interface EfficiencyOverride {
   readonly gpus?: readonly string[];
   readonly architectures?: readonly string[];
   readonly vendors?: readonly string[];
+  /** Generations of engines: `vllm@0.8`. */
+  readonly engines?: readonly string[];
   /** Factors on the constants of the same name. */
   readonly factors: Partial<Record<keyof Efficiency, number>>;
+  /** Constants replaced. */
+  readonly values?: Partial<Record<keyof Efficiency, number>>;
   readonly source: string;
 }
 
@@ -78,6 +87,9 @@ export interface EfficiencyData {
   /** Applied in order, every one that matches. */
   readonly overrides: readonly EfficiencyOverride[];
 }
+
+/** Rows up to which kernels for small batches are used. */
+export const SKINNY_ROWS = 256;
 
 /** Constants that are fractions of a ceiling. */
 const FRACTIONS: readonly (keyof Efficiency)[] = [
@@ -90,6 +102,8 @@ const FRACTIONS: readonly (keyof Efficiency)[] = [
   'gemmMemory4',
   'elementwiseMemory',
   'kvMemory',
+  'kvReread',
+  'gemmRereadPerRow',
   'attentionCompute',
   'linkFraction',
   'ncclLinkFraction',
@@ -107,13 +121,21 @@ export function efficiencyFor(
   const result: Record<string, number> = { ...data.constants };
   result.gemmSoftness = Math.max(1, data.constants.gemmSoftness * engine.softnessFactor);
   for (const override of data.overrides) {
-    const applies =
-      override.gpus?.includes(gpu.name) ||
-      override.architectures?.includes(gpu.architecture) ||
-      override.vendors?.includes(gpu.vendor);
-    if (!applies) continue;
+    if (!applies(override, gpu, engine)) continue;
     for (const [name, factor] of Object.entries(override.factors)) result[name]! *= factor;
+    Object.assign(result, override.values);
   }
   for (const name of FRACTIONS) result[name] = Math.min(1, result[name]!);
   return result as unknown as Efficiency;
+}
+
+function applies(o: EfficiencyOverride, gpu: GpuSpec, engine: EngineProfile): boolean {
+  const has = (list: readonly string[] | undefined, name: string): boolean =>
+    list === undefined || list.includes(name);
+  return (
+    has(o.gpus, gpu.name) &&
+    has(o.architectures, gpu.architecture) &&
+    has(o.vendors, gpu.vendor) &&
+    has(o.engines, `${engine.name}@${engine.since}`)
+  );
 }

@@ -8,7 +8,7 @@
 
 import type { GpuSpec } from '../model/gpu.js';
 import type { Bytes, Flop, Seconds } from '../units.js';
-import type { Efficiency } from './efficiency.js';
+import { type Efficiency, SKINNY_ROWS } from './efficiency.js';
 import type { MatrixPrecision } from './precision.js';
 
 export type Bound = 'compute' | 'memory' | 'link' | 'latency';
@@ -53,7 +53,9 @@ export function gemm(
   const activations = rows * (inner * precision.bytesPerActivation + columns * 2);
   const bytes = columns * inner * precision.bytesPerWeight + activations;
   const compute = flop / (precision.peak * precision.compute);
-  const memory = bytes / (gpu.memoryBytesPerS * precision.memory);
+  const reread = precision.quantised ? 0 : efficiency.gemmRereadPerRow;
+  const passes = 1 + reread * Math.min(rows, SKINNY_ROWS);
+  const memory = (passes * bytes) / (gpu.memoryBytesPerS * precision.memory);
   return {
     name,
     count,
