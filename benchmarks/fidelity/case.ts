@@ -69,6 +69,8 @@ export interface Case {
   readonly noEvict?: boolean;
   /** Largest captured CUDA graph, where the run changed the engine's default. */
   readonly graphTokens?: number;
+  /** What the first wave of a closed loop waits for a server that is still compiling: not a cost of serving. */
+  readonly coldStartSeconds?: number;
   readonly load: Load;
   readonly precision: string;
   readonly comparisons: readonly Comparison[];

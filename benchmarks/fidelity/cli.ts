@@ -66,8 +66,8 @@ function withSplit(rows: readonly Row[], split: string | undefined): readonly Ro
   return rows.filter((row) => wanted.has(`${basename(row.file)}:${row.line}`));
 }
 
-/** At most 40 cases of a group, evenly, and none of tens of thousands of requests: what a fit needs. */
-export function sample(cases: readonly Case[], most = 40): Case[] {
+/** At most 14 cases of a group, evenly, and none of tens of thousands of requests: what a fit needs. */
+export function sample(cases: readonly Case[], most = 14): Case[] {
   const groups = new Map<string, Case[]>();
   for (const c of cases) {
     if (c.load.kind !== 'step' && c.load.numRequests > 4000) continue;

@@ -81,7 +81,7 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
     return { refused: 'the engine did not complete every request' };
   const seconds = report.durationNs / NS_PER_S;
   return {
-    ttft: report.ttft.meanMs,
+    ttft: report.ttft.meanMs + coldMs(c, load),
     tpot: report.tpot.meanMs,
     e2e: report.e2el.meanMs,
     itl_p50: report.itl.quantileMs(0.5),
@@ -90,6 +90,10 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
     total_tps: (report.totalInputTokens + report.totalOutputTokens) / seconds,
   };
 }
+
+/** Added to a mean over all requests by a first wave that waited. */
+const coldMs = (c: Case, load: Timed): number =>
+  load.kind === 'closed' ? (1000 * (c.coldStartSeconds ?? 0) * load.clients) / load.numRequests : 0;
 
 function workloadOf(load: Timed): Workload {
   const drawn = new DrawnLoad(load);
