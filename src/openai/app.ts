@@ -8,7 +8,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { PromptTokenizer } from '../text/index.js';
 import { ApiError, type ApiProfile, modelNotFound, toApiError } from './api-error.js';
-import type { DeliveryReport } from './delivery.js';
+import type { Delivery, DeliveryReport } from './delivery.js';
 import { Endpoints } from './endpoints.js';
 import type { LiveModel, LiveService } from './live-model.js';
 
@@ -44,7 +44,8 @@ export interface RequestLog {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    delivery: DeliveryReport | null;
+    /** Of a request that generates, from its submission on. */
+    delivery: Delivery | null;
     refusal: string | null;
   }
 }
@@ -90,7 +91,7 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
       method: req.method,
       path: req.url,
       status,
-      ...(req.delivery && { delivery: req.delivery }),
+      ...(req.delivery?.report && { delivery: req.delivery.report }),
       ...(req.refusal !== null && { refusal: req.refusal }),
     });
   if (onRequest) app.addHook('onResponse', async (req, reply) => log(req, reply.statusCode));
@@ -124,9 +125,9 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
   });
   const generate =
     (endpoint: 'chat' | 'completions') => async (req: FastifyRequest, reply: FastifyReply) => {
-      req.delivery = await endpoints[endpoint](req, reply);
+      const { reason } = await endpoints[endpoint](req, reply);
       // Where the client has left, no `onResponse` will come.
-      if (req.delivery.reason === 'abort' && !reply.raw.writableEnded) log(req, CLIENT_GONE);
+      if (reason === 'abort' && !reply.raw.writableEnded) log(req, CLIENT_GONE);
       return reply;
     };
   for (const base of ['/v1', '']) {

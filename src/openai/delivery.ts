@@ -38,7 +38,7 @@ interface ChoiceState {
 }
 
 /** What both kinds of delivery share: submitting, counting, cancelling, and the report at the end. */
-abstract class Delivery implements Usage {
+export abstract class Delivery implements Usage {
   /** Settles when the last word is said; rejects with an `ApiError` if nothing had been sent. */
   readonly done: Promise<DeliveryReport>;
   protected readonly choices: ChoiceState[] = [];
@@ -49,6 +49,7 @@ abstract class Delivery implements Usage {
   #firstTokenNs: number | undefined;
   #endNs: number | undefined;
   #settled = false;
+  #report: DeliveryReport | undefined;
 
   constructor() {
     this.done = new Promise((resolve, reject) => {
@@ -104,6 +105,11 @@ abstract class Delivery implements Usage {
     return this.#cachedTokens;
   }
 
+  /** How it went, from the moment the last word is said. */
+  get report(): DeliveryReport | undefined {
+    return this.#report;
+  }
+
   /** Whether the last word is said: nothing may be sent any more. */
   protected get settled(): boolean {
     return this.#settled;
@@ -112,14 +118,15 @@ abstract class Delivery implements Usage {
   protected settle(reason: string): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#resolve({
+    this.#report = {
       promptTokens: this.promptTokens,
       outputTokens: this.completionTokens,
       cachedTokens: this.cachedTokens,
       ttftMs: this.#firstTokenNs === undefined ? undefined : this.#firstTokenNs / 1e6,
       e2eMs: this.#endNs === undefined ? undefined : this.#endNs / 1e6,
       reason,
-    });
+    };
+    this.#resolve(this.#report);
   }
 
   #ended(index: number, outcome: RequestOutcome): void {

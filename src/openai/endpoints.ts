@@ -132,6 +132,8 @@ export class Endpoints {
     const delivery = request.stream
       ? this.#streamed(req, reply, job, head)
       : whole(reply, job, head);
+    // The hook that logs runs as soon as the last byte is out, before `done` is heard of.
+    req.delivery = delivery;
     if (reply.raw.destroyed) delivery.cancel();
     else onClientGone(reply.raw, () => delivery.cancel());
     if (!reply.raw.destroyed) for (const answers of plans) delivery.submit(model, answers);

@@ -63,9 +63,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
         `tokens leave ${lag.toFixed(0)} ms late: this machine is too busy, latencies are no longer the model's`,
       ),
   });
-  for (const { cluster } of service.served) {
-    cluster.idle$.subscribe(() => log.debug('idle: nothing left to do'));
-  }
+  service.rest$.subscribe((answered) => log.info(`idle: nothing left to do, ${answered}`));
   const app = createOpenAiApp({
     service,
     profile: options.profile,
@@ -75,6 +73,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
   });
   const rpc = await startRpc({ service, app, options, log });
   const url = await listen(app, options);
+  setImmediate(() => service.warmUp());
   for (const note of service.notes) log.debug(note);
   if (!options.logJson) io.out(greeting(url, rpc, options, service));
   return new Running(url, app, rpc, service, io, log);

@@ -3,6 +3,7 @@
  * their ports, and one status over all of them.
  */
 
+import { debounceTime, filter, map, merge, type Observable } from 'rxjs';
 import { createEngine } from '../../core/cluster/cluster.js';
 import { GivenTimes } from '../../core/cluster/given-times.js';
 import type { Engine } from '../../core/engine.js';
@@ -12,7 +13,13 @@ import { nsFromMs } from '../../core/units.js';
 import { clusterModel, type LiveModel, type LiveService } from '../../openai/index.js';
 import { type Clock, clockOfSpeed } from '../../pipeline/clock.js';
 import { LiveCluster } from '../../pipeline/live-cluster.js';
-import { chatTemplateOf, tokenizerFor } from '../../text/index.js';
+import {
+  chatTemplateOf,
+  lexiconOf,
+  preparePrompt,
+  renderChat,
+  tokenizerFor,
+} from '../../text/index.js';
 import { instancesOf } from '../compose.js';
 
 export interface LiveServiceOptions {
@@ -35,15 +42,26 @@ export interface Served {
   readonly pools: readonly ResolvedPool[];
 }
 
+/** How long nothing is left to do before the service counts as idle, in wall milliseconds. */
+const REST_MS = 1_000;
+
 export class ClusterService implements LiveService {
   #draining = false;
+  /** Tells once, after work, that nothing has been left to do for a second: how much was answered. */
+  readonly rest$: Observable<string>;
 
   private constructor(
     readonly served: readonly Served[],
     readonly models: readonly LiveModel[],
     /** Choices made for the user, in sentences. */
     readonly notes: readonly string[],
-  ) {}
+  ) {
+    this.rest$ = merge(...served.map(({ cluster }) => cluster.idle$)).pipe(
+      debounceTime(REST_MS),
+      filter(() => this.numUnfinished === 0 && !this.#draining),
+      map(() => answeredSoFar(served)),
+    );
+  }
 
   static async create(options: LiveServiceOptions): Promise<ClusterService> {
     const served: Served[] = [];
@@ -70,6 +88,14 @@ export class ClusterService implements LiveService {
       }
     }
     return new ClusterService(served, models, [...new Set(notes)]);
+  }
+
+  /** Makes what the first answer would otherwise wait for. */
+  warmUp(): void {
+    for (const { tokenizer, template } of this.models) {
+      preparePrompt(renderChat([{ role: 'user', content: 'Hello.' }], template), tokenizer);
+      lexiconOf(tokenizer);
+    }
   }
 
   /** From now on no request is taken. */
@@ -113,6 +139,16 @@ export class ClusterService implements LiveService {
       models: clusters.map(({ name, instances }) => ({ name, instances })),
     };
   }
+}
+
+function answeredSoFar(served: readonly Served[]): string {
+  let requests = 0;
+  let tokens = 0;
+  for (const { cluster } of served) {
+    requests += cluster.counts.completed;
+    tokens += cluster.counts.outputTokens;
+  }
+  return `${requests} ${requests === 1 ? 'request' : 'requests'} and ${tokens} tokens answered so far`;
 }
 
 function groupByModel(pools: readonly ResolvedPool[]): Map<string, ResolvedPool[]> {
