@@ -5,9 +5,9 @@ import {
   comparisonJson,
   comparisonTable,
   comparisonTitle,
+  digestOf,
   type Variant,
 } from '../report/comparison.js';
-import { loadLabel } from '../report/human.js';
 import { jsonText } from '../report/result-json.js';
 import type { Composition } from './compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
@@ -36,7 +36,7 @@ export async function compare(
       continue;
     }
     const run = await runOnce(composition, flags, io);
-    done.push({ varied, outcome: run });
+    done.push({ varied, outcome: digestOf(run) });
     stopped = run.stopped;
     if (stopped) break;
   }
@@ -70,10 +70,5 @@ const isAboutFit = ({ path, expected }: ConfigError): boolean =>
   path === '--quantization' ||
   path === '--dtype';
 
-function text(done: readonly Variant[]): string {
-  const run = done.map(({ outcome }) => outcome).find((outcome) => 'report' in outcome);
-  const varies = done.some(({ varied }) => varied['request-rate'] !== undefined);
-  const load = run && 'report' in run ? loadLabel(run.load, run.trace, !varies) : '';
-  const title = [comparisonTitle(done), load].filter((part) => part !== '').join(': ');
-  return `${title}\n\n${comparisonTable(done)}`;
-}
+const text = (done: readonly Variant[]): string =>
+  `${comparisonTitle(done)}\n\n${comparisonTable(done)}`;

@@ -93,6 +93,7 @@ export interface RunOptions {
   readonly tracers?: readonly Tracer[];
   readonly slo?: Slo | undefined;
   readonly percentiles: readonly number[];
+  readonly pricePerGpuHour?: number | undefined;
   /** Exact quantiles, at the price of keeping a sample per request. */
   readonly exact?: boolean;
 }
@@ -106,7 +107,7 @@ export interface Started {
 
 export function start(composition: Composition, options: RunOptions): Started {
   const { seed, router, pools, load, trace } = composition;
-  const { tracers = [], slo, percentiles, exact = false } = options;
+  const { tracers = [], slo, percentiles, pricePerGpuHour, exact = false } = options;
   const offered = new OfferedLoad(buildLoad(load, seed));
   const simulation = new Simulation({
     instances: pools.flatMap(instancesOf),
@@ -130,6 +131,7 @@ export function start(composition: Composition, options: RunOptions): Started {
       offered: { numRequests: offered.numGiven, spanNs: offered.spanNs },
       slo,
       percentiles,
+      pricePerGpuHour,
       report: simulation.report(),
       stopped,
     }),

@@ -57,6 +57,7 @@ const REPORT: readonly Row[] = [
   ['--goodput <bounds...>', 'what a good request meets, in ms: ttft:200 tpot:50 e2el:5000'],
   ['--find-rate [fraction]', 'highest rate at which this fraction (0.99) meets --goodput'],
   ['--metric-percentiles <list>', 'percentiles of the JSON result (90,99)'],
+  ['--price-per-gpu-hour <$>', 'what a GPU costs, for the cost of a million output tokens'],
   ['--json', 'print the result as JSON'],
   ['--save-result <file>', 'write the JSON result'],
   ['--save-requests <file>', 'write a row per request: .jsonl or .csv'],
@@ -253,6 +254,14 @@ export function sloFromFlags(flags: Flags): Slo | undefined {
     slo[key] = ms;
   }
   return slo;
+}
+
+export function priceFromFlags(flags: Flags): number | undefined {
+  const text = flags.pricePerGpuHour;
+  if (typeof text !== 'string') return undefined;
+  const price = numberOf('--price-per-gpu-hour', text);
+  if (price >= 0) return price;
+  throw new ConfigError('--price-per-gpu-hour', 'a price of at least 0', text);
 }
 
 export function percentilesFromFlags(flags: Flags): number[] {

@@ -12,6 +12,7 @@ import {
   type Flags,
   flagName,
   percentilesFromFlags,
+  priceFromFlags,
   requestFromFlags,
   sloFromFlags,
 } from './simulate-flags.js';
@@ -68,10 +69,17 @@ export async function runOnce(
 ): Promise<Run> {
   const slo = sloFromFlags(flags);
   const percentiles = percentilesFromFlags(flags);
+  const pricePerGpuHour = priceFromFlags(flags);
   const rows = rowsPath === undefined ? undefined : new RequestRows(rowsPath);
   const tracers = rows ? [rows] : [];
   try {
-    const started = start(composition, { slo, percentiles, tracers, exact: rows !== undefined });
+    const started = start(composition, {
+      slo,
+      percentiles,
+      pricePerGpuHour,
+      tracers,
+      exact: rows !== undefined,
+    });
     const { stopped } = await runToEnd(started.simulation, started.numRequests, io);
     return started.run(stopped);
   } finally {

@@ -3,8 +3,8 @@
  * the reader should be warned about.
  */
 
-import type { StepShape } from '../core/engine.js';
 import type { InstanceReport } from '../core/metrics/report.js';
+import { meanStep } from '../core/metrics/utilisation.js';
 import { explainStep } from '../core/perf/explain.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
 import { duration, grouped, percent, plural, short } from './format.js';
@@ -90,24 +90,6 @@ function stepFindings(pool: ResolvedPool, instance: InstanceReport): StepFinding
     operatorFraction: top.seconds / all,
     flopUtilization: flop / seconds / precision.linear.peak,
     bandwidthUtilization: bytes / seconds / gpu.memoryBytesPerS,
-  };
-}
-
-/** The step in the middle of all steps: every count and sum of the shape, averaged. */
-function meanStep(i: InstanceReport): StepShape {
-  const prefillTokens = i.prefillTokens / i.numSteps;
-  const numDecodes = i.decodeTokens / i.numSteps;
-  const numSampled = i.numSampled / i.numSteps;
-  return {
-    numDecodes,
-    decodeContext: i.decodeContext / i.numSteps,
-    decodeWindowContext: i.decodeWindowContext / i.numSteps,
-    prefillTokens,
-    numPrefills: Math.max(0, numSampled - numDecodes),
-    prefillPairs: i.prefillPairs / i.numSteps,
-    prefillWindowPairs: i.prefillWindowPairs / i.numSteps,
-    prefillHistory: 0,
-    numSampled,
   };
 }
 

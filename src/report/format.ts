@@ -36,6 +36,14 @@ export function duration(ms: number): string {
   return `${Math.floor(ms / HOUR)} h ${Math.round((ms % HOUR) / MINUTE)} min`;
 }
 
+/** Joules in the unit that suits them: `450 mJ`, `1.23 J`, `12.3 kJ`, `4.56 MJ`, `1.20 GJ`. */
+export function energy(joules: number): string {
+  if (joules < 1) return `${short(joules * 1e3)} mJ`;
+  if (joules < 1e3) return `${short(joules)} J`;
+  if (joules < 1e6) return `${short(joules / 1e3)} kJ`;
+  return joules < 1e9 ? `${short(joules / 1e6)} MJ` : `${short(joules / 1e9)} GJ`;
+}
+
 export const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 /** `1 request`, `2 requests`. */

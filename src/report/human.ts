@@ -3,11 +3,13 @@
  * machine was and what held it back.
  */
 
+import { IDLE_POWER_FRACTION } from '../core/metrics/energy.js';
 import type { LatencySummary } from '../core/metrics/report.js';
 import { DEFAULT_NUM_PROMPTS, type LoadOptions } from '../core/workload/load.js';
 import { distribution } from './distribution.js';
 import { type Findings, findingsOf, type StepFindings } from './findings.js';
-import { duration, grouped, percent, plural, short, table } from './format.js';
+import { duration, energy, grouped, percent, plural, short, table } from './format.js';
+import { type Resources, resourcesOf } from './resources.js';
 import { hardwareLabel, offeredRate, perSecond, type Run } from './run.js';
 
 export function humanReport(run: Run, findings: Findings = findingsOf(run)): string {
@@ -37,6 +39,7 @@ export function humanReport(run: Run, findings: Findings = findingsOf(run)): str
           ['Preemptions', grouped(findings.numPreemptions)],
           ['Busy', `${percent(findings.busyFraction)} of the time`],
           ...(findings.step ? stepRows(findings.step) : []),
+          ...resourceRows(resourcesOf(run), run.pricePerGpuHour),
           ['Times from', levelLine(run)],
         ],
         2,
@@ -193,6 +196,32 @@ function stepRows(step: StepFindings): string[][] {
     ],
   ];
 }
+
+function resourceRows(r: Resources, price: number | undefined): string[][] {
+  const cost = r.bill
+    ? [
+        [
+          'Cost',
+          `$${short(r.bill.perMillionOutputTokens)} per million output tokens at $${short(price!)} per GPU-hour`,
+        ],
+      ]
+    : [];
+  return [
+    [
+      'GPUs',
+      `${short(r.gpuSeconds)} GPU-seconds, ${short(r.outputTokensPerGpuSecond)} output tokens/s per GPU; ` +
+        `MFU ${percent(r.mfu)}, MBU ${percent(r.mbu)}`,
+    ],
+    [
+      'Energy',
+      `${energy(r.energyJ)}, ${energy(r.joulesPerOutputToken)} per output token; ` +
+        `${short(r.meanPowerW)} W per GPU (${IDLE_NOTE})`,
+    ],
+    ...cost,
+  ];
+}
+
+const IDLE_NOTE = `idle assumed ${percent(IDLE_POWER_FRACTION)} of board power`;
 
 function levelLine({ pools }: Run): string {
   const levels = [...new Set(pools.map((pool) => pool.level))].join(' and ');

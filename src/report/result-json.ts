@@ -4,10 +4,12 @@
  * the same run gives the same bytes.
  */
 
+import { IDLE_POWER_FRACTION, POWER_ASSUMPTION } from '../core/metrics/energy.js';
 import type { LatencySummary } from '../core/metrics/report.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
 import { DEFAULT_NUM_PROMPTS } from '../core/workload/load.js';
 import { type Findings, findingsOf } from './findings.js';
+import { resourcesOf } from './resources.js';
 import { offeredRate, perSecond, type Run } from './run.js';
 
 export type Json = { readonly [key: string]: unknown };
@@ -101,6 +103,7 @@ function simulationJson(run: Run, findings: Findings): Json {
           bandwidth_utilization: step.bandwidthUtilization,
         }
       : null,
+    ...resourcesJson(run),
     pools: run.pools.map(poolJson),
     instances: report.instances.map((instance) => ({
       pool: instance.pool,
@@ -121,6 +124,30 @@ function simulationJson(run: Run, findings: Findings): Json {
       prefix_hits: instance.prefixHits,
     })),
     warnings,
+  };
+}
+
+function resourcesJson(run: Run): Json {
+  const used = resourcesOf(run);
+  return {
+    gpu_seconds: used.gpuSeconds,
+    output_tokens_per_gpu_second: used.outputTokensPerGpuSecond,
+    mfu: used.mfu,
+    mbu: used.mbu,
+    energy: {
+      joules: used.energyJ,
+      joules_per_output_token: used.joulesPerOutputToken,
+      mean_watts_per_gpu: used.meanPowerW,
+      idle_power_fraction: IDLE_POWER_FRACTION,
+      source: POWER_ASSUMPTION,
+    },
+    cost: used.bill
+      ? {
+          price_per_gpu_hour: run.pricePerGpuHour,
+          total: used.bill.total,
+          per_million_output_tokens: used.bill.perMillionOutputTokens,
+        }
+      : null,
   };
 }
 

@@ -18,6 +18,8 @@ export interface Run {
   /** What arrived, and over how long. */
   readonly offered: { readonly numRequests: number; readonly spanNs: DurationNs };
   readonly slo?: Slo | undefined;
+  /** What a GPU costs per hour, in any currency; absent: not given. */
+  readonly pricePerGpuHour?: number | undefined;
   /** Percentiles of the result JSON, in (0, 100). */
   readonly percentiles: readonly number[];
   readonly report: RunReport;

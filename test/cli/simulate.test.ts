@@ -59,6 +59,24 @@ describe('simulate', () => {
     expect(JSON.stringify(result)).not.toMatch(/"date"/);
   });
 
+  it('says what the GPUs were used for, and what that cost', async () => {
+    const line = `${SMALL} --num-instances 2 -tp 2 --price-per-gpu-hour 1.8`;
+    const { duration, simulation, total_output_tokens } = await json(line);
+    expect(simulation.gpu_seconds).toBeCloseTo(4 * duration, 9);
+    expect(simulation.cost.total).toBeCloseTo((simulation.gpu_seconds / 3600) * 1.8, 9);
+    const { joules, joules_per_output_token, mean_watts_per_gpu, source } = simulation.energy;
+    expect(joules_per_output_token).toBeCloseTo(joules / total_output_tokens, 9);
+    expect(mean_watts_per_gpu).toBeGreaterThan(0.12 * 400);
+    expect(mean_watts_per_gpu).toBeLessThan(400);
+    expect(source).toContain('idle power assumed');
+    expect(simulation.mfu).toBeGreaterThan(0);
+    expect(simulation.mbu).toBeLessThan(simulation.busy_fraction);
+    const { out } = await cli(`simulate ${line}`);
+    expect(out).toMatch(/MFU .* MBU/);
+    expect(out).toContain('per million output tokens at $1.80 per GPU-hour');
+    expect((await json(SMALL)).simulation.cost).toBeNull();
+  });
+
   it('says the same bytes for the same seed, and others for another', async () => {
     const [a, b, c] = await Promise.all([
       cli(`simulate ${SMALL} --seed 3 --json`),
@@ -156,6 +174,7 @@ describe('simulate', () => {
     const { code, out } = await cli(line);
     expect(code).toBe(0);
     const rows = out.split('\n').filter((row) => /^[AH]100 /.test(row));
+    expect(out).toContain('J/token');
     expect(rows.map((row) => row.split(/ +/).slice(0, 3))).toEqual([
       ['A100', '1', '-'],
       ['A100', '2', '2'],
