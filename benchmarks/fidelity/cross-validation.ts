@@ -16,8 +16,8 @@ export interface LeftOut extends Residual {
 }
 
 /**
- * Refits from the linearisation at the full fit: one step on the remaining rows, priors at the
- * constants that operator tables and data sheets gave. What is left out is simulated anew.
+ * Refits from the linearisation at the full fit: by how much one step on the remaining rows differs from one step
+ * on all of them, with priors at what operator tables and reading of code say. What is left out is simulated anew.
  */
 export function leaveOneOut(
   l: Linearised,
@@ -27,8 +27,20 @@ export function leaveOneOut(
 ): LeftOut[] {
   const names = [...new Set(cases.map((c) => groupsOf(c)[axis]))].sort();
   return names.flatMap((left) => {
-    const values = step(l, model, (r) => groupsOf(r.case)[axis] !== left);
+    const kept = (r: Residual): boolean => groupsOf(r.case)[axis] !== left;
+    const values = difference(
+      step(l, model, kept),
+      step(l, model, () => true),
+      l.values,
+    );
     const held = cases.filter((c) => groupsOf(c)[axis] === left);
     return residualsOf(held, model, values).map((r) => ({ ...r, axis, left }));
   });
 }
+
+/** The constants as they stand, moved by what leaving out changes. */
+const difference = (
+  without: readonly number[],
+  all: readonly number[],
+  values: readonly number[],
+): number[] => values.map((v, i) => (v * without[i]!) / all[i]!);

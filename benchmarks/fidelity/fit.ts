@@ -96,7 +96,7 @@ function concerns(name: string, c: Case, model: Model): boolean {
 /**
  * One Gauss–Newton step from where `l` stands, on the residuals that `keep` keeps.
  *
- * @returns the moved values, each at most a factor 1.35 away.
+ * @returns the moved values, each at most a factor of e away.
  */
 export function step(l: Linearised, model: Model, keep: (r: Residual) => boolean): number[] {
   const n = model.parameters.length;
@@ -116,11 +116,11 @@ export function step(l: Linearised, model: Model, keep: (r: Residual) => boolean
   model.parameters.forEach((p, j) => {
     const prior = 1 / p.sigma ** 2;
     a[j]![j]! += prior;
-    b[j]! -= prior * Math.log(l.values[j]! / p.start);
+    b[j]! -= prior * Math.log(l.values[j]! / p.prior);
   });
   const delta = solve(a, b);
   return model.parameters.map((p, j) =>
-    Math.min(p.max, l.values[j]! * Math.exp(Math.max(-0.3, Math.min(0.3, delta[j]!)))),
+    Math.min(p.max, l.values[j]! * Math.exp(Math.max(-1, Math.min(1, delta[j]!)))),
   );
 }
 

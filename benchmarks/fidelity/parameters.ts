@@ -3,6 +3,8 @@
  * generations; each with how far from its start it may reasonably be.
  */
 
+import { readFileSync } from 'node:fs';
+import { dataPath } from '../../src/config/data-dir.js';
 import { loadEfficiency, loadEngine } from '../../src/config/engines.js';
 import type { EfficiencyData } from '../../src/core/perf/efficiency.js';
 import type { EngineProfile, PerfData } from '../../src/core/perf/engine-profile.js';
@@ -11,6 +13,8 @@ export interface Parameter {
   /** `constant.gemmCompute16`, `factor.2.gemmCompute16`, `engine.vllm@0.8.hostSecondsPerStep`. */
   readonly name: string;
   readonly start: number;
+  /** What it would be without these measurements. */
+  readonly prior: number;
   /** Standard deviation of the logarithm: the prior. */
   readonly sigma: number;
   readonly max: number;
@@ -40,6 +44,12 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   moePadRows: [0.4, 1000],
   moeSeconds: [0.5, 1],
 };
+const PRIORS = (
+  JSON.parse(readFileSync(dataPath('benchmarks', 'fidelity', 'priors.json'), 'utf8')) as {
+    values: Record<string, number>;
+  }
+).values;
+
 const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
   hostSecondsPerStep: [0.4, 1],
   hostSecondsPerSequence: [0.6, 1],
@@ -60,7 +70,8 @@ export class Model {
   constructor(engines: readonly string[]) {
     const result: Parameter[] = [];
     const add = (name: string, start: number, [sigma, max]: readonly [number, number]): void => {
-      if (start > 0) result.push({ name, start, sigma, max });
+      const prior = name.startsWith('factor.') ? 1 : (PRIORS[name] ?? start);
+      if (start > 0) result.push({ name, start, prior, sigma, max });
     };
     for (const [name, prior] of Object.entries(CONSTANTS)) {
       add(`constant.${name}`, this.#efficiency.constants[name as 'gemmCompute16'], prior);
@@ -70,7 +81,7 @@ export class Model {
       for (const [name, value] of Object.entries(override.values ?? {}))
         add(`value.${i}.${name}`, value, [0.5, 1]);
       for (const [name, value] of Object.entries(override.factors))
-        add(`factor.${i}.${name}`, value, [0.25, 2]);
+        add(`factor.${i}.${name}`, value, [0.5, 2]);
     });
     const generations = new Map<string, EngineProfile>();
     for (const spec of engines) {

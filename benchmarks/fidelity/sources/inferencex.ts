@@ -2,14 +2,15 @@
  * InferenceX dumps and NVIDIA team runs (aiconfigurator's `silicon_sample.csv`).
  *
  * InferenceX: C clients in a closed loop, 10·C requests, all clients starting at once and nothing
- * dropped; lengths uniform in [0.8, 1] of the nominal; the statistic is a mean. The number of GPUs in
+ * dropped; lengths uniform in [0.8, 1] of the nominal; the statistic is a mean. The team runs state fixed
+ * lengths; a tenth of spread keeps clients from staying in step for ever, which the measured TPOT shows they did not. The number of GPUs in
  * the file is moe_tp × moe_ep also where both name the same GPUs; then it is the square of the real one.
  */
 
 import type { GpuSpec } from '../../../src/core/model/gpu.js';
 import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import type { PoolOptions } from '../../../src/core/scenario.js';
-import { fixed, type Load, type Mapping } from '../case.js';
+import type { Lengths, Load, Mapping } from '../case.js';
 import type { Row } from '../rows.js';
 import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
 
@@ -52,7 +53,10 @@ export const inferenceX: Source = {
     const options = { ...layoutOf(row), ...precisionOf(row, model, gpu) };
     const input = number(row.input_len);
     const output = number(row.output_len);
-    const lengths = (n: number) => (team ? fixed(n) : { low: Math.ceil(0.8 * n), high: n });
+    const lengths = (n: number): Lengths =>
+      team
+        ? { low: Math.ceil(0.9 * n), high: Math.floor(1.1 * n) }
+        : { low: Math.ceil(0.8 * n), high: n };
     const load: Load = {
       kind: 'closed',
       clients,
