@@ -59,8 +59,12 @@ function overview(io: Io): ExitCode {
       ...lines,
       `  ${'help'.padEnd(width)}  this text; help <command> for its options`,
       '',
-      'Try:',
+      'First steps:',
+      '  llmservingsim setup-perf                                       what runs on which GPU, and how fast',
+      '  llmservingsim server --model qwen/Qwen3-8B --hardware A100     an OpenAI endpoint with that timing',
+      '  llmservingsim test-api http://localhost:8000                   does it answer as clients expect? (another terminal)',
       '  llmservingsim simulate --model qwen/Qwen3-8B --hardware A100 --request-rate 8 --num-prompts 1000',
+      '                                                                 the same under load, in a second',
       '',
     ].join('\n'),
   );

@@ -10,14 +10,29 @@ export interface CommandEntry {
 
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'setup-perf',
+    about: 'the performance models of all models on all hardware, in one table',
+    load: async () => (await import('./setup-perf.js')).defineSetupPerf,
+  },
+  {
     name: 'server',
     about: 'an OpenAI endpoint and gRPC with the timing of any model on any hardware',
     load: async () => (await import('./server.js')).defineServer,
   },
   {
+    name: 'test-api',
+    about: 'check an OpenAI-compatible server, ours or another',
+    load: async () => (await import('./test-api.js')).defineTestApi,
+  },
+  {
     name: 'simulate',
     about: 'simulate a trace or a drawn load on any model and hardware, and report',
     load: async () => (await import('./simulate.js')).defineSimulate,
+  },
+  {
+    name: 'bench',
+    about: 'load-test any LLM endpoint, in the words of vllm bench serve',
+    load: async () => (await import('./bench.js')).defineBench,
   },
   {
     name: 'list-models',
