@@ -1,0 +1,193 @@
+import net from 'node:net';
+import OpenAI from 'openai';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type RunningServer, startServer } from '../../src/cli/commands/server.js';
+import type { Io } from '../../src/cli/io.js';
+import { completeFlags } from '../../src/cli/live/server-flags.js';
+import type { Flags } from '../../src/cli/simulate-flags.js';
+import { cli } from './run-cli.js';
+
+let said = '';
+let signal: () => void = () => {};
+let running: RunningServer | undefined;
+afterEach(async () => {
+  await running?.stop();
+  running = undefined;
+});
+
+/** A server on a port of its own, as fast as possible unless told otherwise. */
+async function serve(flags: Flags = {}, env: Record<string, string> = {}): Promise<RunningServer> {
+  said = '';
+  const tell = (text: string) => {
+    said += text;
+  };
+  const io: Io = {
+    out: tell,
+    err: tell,
+    errIsTerminal: false,
+    onInterrupt: () => () => {},
+    onStop: (stop) => {
+      signal = stop;
+    },
+  };
+  running = await startServer(
+    completeFlags({ port: '0', grpcPort: '0', speed: 'inf', ...flags }, env),
+    io,
+  );
+  return running;
+}
+
+const openai = ({ url }: RunningServer) =>
+  new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
+const messages = [{ role: 'user' as const, content: 'Tell me something.' }];
+const model = 'meta-llama/Llama-3.1-8B-Instruct';
+const statusOf = async ({ url }: RunningServer) => (await fetch(`${url}/status`)).json();
+const until = async (condition: () => boolean | Promise<boolean>) => {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+describe('llmservingsim server', () => {
+  it('answers the official SDK, streamed and not, with the same text', async () => {
+    const client = openai(await serve());
+    const ask = { model, messages, max_tokens: 30, seed: 7 };
+    const whole = await client.chat.completions.create(ask);
+    const streamed = await client.chat.completions
+      .stream({ ...ask, stream: true, stream_options: { include_usage: true } })
+      .finalChatCompletion();
+    expect(streamed.choices[0]!.message.content).toBe(whole.choices[0]!.message.content);
+    expect(streamed.usage!.completion_tokens).toBe(whole.usage!.completion_tokens);
+  });
+
+  it('answers ten clients with a hundred requests each, all of them', async () => {
+    const server = await serve();
+    const oneClient = async (_: unknown, c: number) => {
+      const client = openai(server);
+      let good = 0;
+      for (let i = 0; i < 100; i++) {
+        const ask = { model, messages, max_tokens: 1 + ((c + i) % 12), ignore_eos: true };
+        if (i % 2 === 0) {
+          const { usage } = await client.chat.completions.create(ask);
+          if (usage!.completion_tokens === ask.max_tokens) good++;
+        } else {
+          const stream = await client.chat.completions.create({ ...ask, stream: true });
+          let tokens = 0;
+          for await (const { choices } of stream) if (choices[0]?.delta.content) tokens++;
+          if (tokens === ask.max_tokens) good++;
+        }
+      }
+      return good;
+    };
+    const good = await Promise.all(Array.from({ length: 10 }, oneClient));
+    expect(good).toEqual(Array(10).fill(100));
+    const status = await statusOf(server);
+    expect(status).toMatchObject({ completed_requests: 1000, running_requests: 0 });
+    expect(status.memory_usage.used).toBe(0);
+  }, 60_000);
+
+  it('frees the KV of a client that leaves in the middle', async () => {
+    const server = await serve({ speed: '1' });
+    const ask = { model, messages, max_tokens: 4000, ignore_eos: true, stream: true } as const;
+    const stream = await openai(server).chat.completions.create(ask as typeof ask & object);
+    for await (const { choices } of stream) if (choices[0]?.delta.content) break;
+    await until(async () => (await statusOf(server)).aborted_requests === 1);
+    const { memory_usage, running_requests, completed_requests } = await statusOf(server);
+    expect([memory_usage.used, running_requests, completed_requests]).toEqual([0, 0, 0]);
+    await until(() => /POST \/v1\/chat\/completions 499 .* abort/.test(said));
+  });
+
+  it('logs each answer with its tokens and simulated times, once', async () => {
+    const server = await serve({ timeToFirstToken: '200', interTokenLatency: '20' });
+    const client = openai(server);
+    const ask = { model, messages, max_tokens: 11, ignore_eos: true };
+    await client.chat.completions.create(ask);
+    for await (const _ of await client.chat.completions.create({ ...ask, stream: true }));
+    const line =
+      /POST \/v1\/chat\/completions 200 {2}\d+ tokens in, 11 out {2}TTFT 200 ms, E2E 400 ms {2}length/g;
+    await until(() => (said.match(line)?.length ?? 0) === 2);
+    expect(said.match(/POST/g)).toHaveLength(2);
+  });
+
+  it('says why it refused', async () => {
+    const server = await serve();
+    await expect(
+      openai(server).chat.completions.create({ model: 'no-such', messages }),
+    ).rejects.toMatchObject({ status: 404, code: 'model_not_found' });
+    await until(() => said.includes('404  refused: The model `no-such` does not exist.'));
+  });
+
+  it('says once that it is idle, when nothing has come for a second', async () => {
+    const server = await serve();
+    const client = openai(server);
+    for (let i = 0; i < 3; i++) {
+      await client.chat.completions.create({ model, messages, max_tokens: 2, ignore_eos: true });
+    }
+    await until(() => said.includes('idle'));
+    expect(said.match(/idle: .*/g)).toEqual([
+      'idle: nothing left to do, 3 requests and 6 tokens answered so far',
+    ]);
+  });
+
+  it('drains on a signal: what runs ends, nothing new is taken', async () => {
+    const server = await serve({ speed: '1', timeToFirstToken: '50', interTokenLatency: '10' });
+    const ended = server.untilStopped();
+    const client = openai(server);
+    const ask = { model, messages, max_tokens: 20, ignore_eos: true } as const;
+    const stream = await client.chat.completions.create({ ...ask, stream: true });
+    let tokens = 0;
+    for await (const { choices } of stream) {
+      if (!choices[0]?.delta.content) continue;
+      if (++tokens > 1) continue;
+      signal();
+      await expect(client.chat.completions.create(ask)).rejects.toMatchObject({ status: 503 });
+    }
+    expect(tokens).toBe(20);
+    expect(await ended).toBe(0);
+    await expect(fetch(server.url)).rejects.toThrow();
+  });
+
+  it('takes the names and the environment of the original', async () => {
+    const server = await serve(
+      {
+        port: undefined,
+        modelName: 'facebook/opt-6.7b',
+        hardware: 'T4',
+        npuNum: '1',
+        npuMem: '16',
+      },
+      { LLMSERVINGSIM_PORT: '0', LLMSERVINGSIM_HOST: 'localhost', LLMSERVINGSIM_MODEL: 'unused' },
+    );
+    const { data } = await openai(server).models.list();
+    expect(data.map(({ id, owned_by }) => [id, owned_by])).toEqual([
+      ['facebook/opt-6.7b', 'llmservingsim'],
+    ]);
+    expect(said).toMatch(/opt-6.7b on T4/);
+  });
+
+  it('shows how to call it', async () => {
+    const { url } = await serve();
+    expect(said).toContain(`curl -N ${url}/v1/chat/completions`);
+  });
+
+  it('passes its own test-api, and test-api says where it does not', async () => {
+    const { url } = await serve();
+    const good = await cli(['test-api', `${url}/v1/`]);
+    expect([good.code, good.out.split('\n').at(-2)]).toEqual([0, '16 passed, 0 failed']);
+    await running!.stop();
+    const bad = await cli(['test-api', url, '--json']);
+    expect([bad.code, JSON.parse(bad.out).failed]).toEqual([1, 1]);
+  });
+});
+
+describe('a port that is taken', () => {
+  it('is named with its flag', async () => {
+    const taken = net.createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as net.AddressInfo;
+    const { code, err } = await cli(`server --port ${port} --grpc-port 0`);
+    expect([code, err.split('\n')[0]]).toEqual([
+      1,
+      `error: --port: expected a free port, got ${port}`,
+    ]);
+    taken.close();
+  });
+});
