@@ -1,0 +1,105 @@
+/**
+ * What a benchmark sends: a load for `core/workload` (when, how long) and, for each of its requests,
+ * the text. Drawn lengths and traces get made-up prompts; data set files bring their own.
+ */
+
+import type { RequestSpec } from '../core/engine.js';
+import { ConfigError, closest } from '../core/errors.js';
+import type { RandomLengths } from '../core/workload/lengths/random.js';
+import type { LoadOptions } from '../core/workload/load.js';
+import type { TraceSource } from '../core/workload/trace-replay.js';
+import type { Tokenizer } from '../text/index.js';
+import type { Backend } from './backends/backend.js';
+import { type DatasetOptions, drawn } from './datasets/dataset.js';
+import { DATASETS } from './datasets/index.js';
+import { toneWav } from './datasets/media.js';
+import { promptOf } from './prompt-text.js';
+import type { BenchRequest } from './request.js';
+
+export interface BenchSource {
+  readonly label: string;
+  readonly load: LoadOptions['source'];
+  /** Requests there are, where that is known. */
+  readonly numRequests?: number;
+  /** Whether answers should be exactly as long as asked. */
+  readonly exactLengths: boolean;
+  requestOf(spec: RequestSpec, index: number): BenchRequest;
+}
+
+export const DATASET_NAMES: readonly string[] = ['random', ...DATASETS.map(({ name }) => name)];
+
+/** Lengths drawn, prompts made up. */
+export function randomSource(
+  lengths: RandomLengths,
+  options: { readonly seed: number; readonly tokenizer: Tokenizer; readonly backend: Backend },
+): BenchSource {
+  const audio = { bytes: toneWav(AUDIO_SECONDS), name: 'audio.wav', seconds: AUDIO_SECONDS };
+  return {
+    label: 'random',
+    load: { kind: 'random', ...lengths },
+    exactLengths: true,
+    requestOf: (spec, index) => ({
+      ...synthetic(spec, index, options),
+      ...(options.backend.prompts === 'audio' && { audio }),
+    }),
+  };
+}
+
+const AUDIO_SECONDS = 2;
+
+/** Requests as recorded, prompts made up. */
+export function traceSource(
+  load: Extract<LoadOptions['source'], { kind: 'trace' }>,
+  options: { readonly seed: number; readonly tokenizer: Tokenizer; readonly label: string },
+): BenchSource {
+  return {
+    label: options.label,
+    load,
+    exactLengths: true,
+    requestOf: (spec, index) => synthetic(spec, index, options),
+  };
+}
+
+function synthetic(
+  spec: RequestSpec,
+  index: number,
+  { seed, tokenizer }: { readonly seed: number; readonly tokenizer: Tokenizer },
+): BenchRequest {
+  return {
+    id: String(index),
+    prompt: promptOf(spec, { seed, index, tokenizer }),
+    promptTokens: spec.promptTokens,
+    maxTokens: spec.maxTokens,
+  };
+}
+
+/** A data set file: its requests, drawn by the seed. @throws {ConfigError} */
+export function datasetSource(name: string, options: DatasetOptions): BenchSource {
+  const dataset = DATASETS.find((known) => known.name === name);
+  if (!dataset) {
+    const near = closest(name, DATASET_NAMES);
+    const hint = near && `Did you mean ${near}?`;
+    throw new ConfigError('--dataset-name', DATASET_NAMES.join(', '), name, hint);
+  }
+  const requests = drawn(dataset.load(options), options);
+  return {
+    label: name,
+    load: { kind: 'trace', speed: 1, open: () => rowsOf(requests) },
+    numRequests: requests.length,
+    exactLengths: dataset.exactLengths ?? false,
+    requestOf: (_, index) => requests[index]!,
+  };
+}
+
+/** Requests as rows of a trace without times of its own. */
+function rowsOf(requests: readonly BenchRequest[]): TraceSource {
+  let next = 0;
+  return {
+    next() {
+      const request = requests[next++];
+      if (!request) return undefined;
+      const { id, promptTokens, maxTokens } = request;
+      return { at: 0, spec: { id, promptTokens, maxTokens } };
+    },
+  };
+}
