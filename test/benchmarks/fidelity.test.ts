@@ -1,0 +1,101 @@
+/** The replay of published measurements, on rows written here. */
+
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { errorTable, quantile } from '../../benchmarks/fidelity/errors.js';
+import { residualsOf } from '../../benchmarks/fidelity/fit.js';
+import { mapRows } from '../../benchmarks/fidelity/mapping.js';
+import { minimise } from '../../benchmarks/fidelity/minimise.js';
+import { findGpu, findModel } from '../../benchmarks/fidelity/names.js';
+import { Model } from '../../benchmarks/fidelity/parameters.js';
+import { readRows } from '../../benchmarks/fidelity/rows.js';
+
+const HEADER =
+  'source,model,params_note,gpu,num_gpus,tp,pp,dtype,engine,engine_version,input_len,output_len,concurrency,request_rate,metric,value,unit,note';
+
+function rowsOf(...lines: string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'rows-'));
+  writeFileSync(join(folder, 'some.csv'), `${[HEADER, ...lines].join('\n')}\n`);
+  return readRows(folder);
+}
+
+const CLOSED = (metric: string, value: number) =>
+  `aiconfigurator_silicon,meta-llama/Llama-3.1-70B,gemm=fp8;moe=fp8;attention_dp=1;moe_tp=4;moe_ep=1,H100 SXM,4,4,1,fp8/,vLLM,0.11.2,1024,1024,4,,${metric},${value},ms,"InferenceX, measured"`;
+
+describe('Fidelity replay', () => {
+  it('shares one simulation between the metrics of a case, and scores each', () => {
+    const { cases, unmapped } = mapRows(rowsOf(CLOSED('ttft', 90), CLOSED('tpot', 11)));
+    expect(unmapped.size).toBe(0);
+    expect(cases).toHaveLength(1);
+    expect(cases[0]?.load).toMatchObject({
+      kind: 'closed',
+      clients: 4,
+      numRequests: 40,
+      input: { low: 820, high: 1024 },
+    });
+    const model = new Model(['vllm-0.11.2']);
+    const residuals = residualsOf(
+      cases,
+      model,
+      model.parameters.map((p) => p.start),
+    );
+    expect(residuals.map((r) => r.comparison.metric)).toEqual(['ttft', 'tpot']);
+    for (const r of residuals) expect(Math.abs(r.log)).toBeLessThan(0.5);
+  });
+
+  it('counts rows without a mapping, with the reason', () => {
+    const { cases, unmapped } = mapRows(
+      rowsOf(
+        'nobody,llama,,H100,1,1,1,fp16/,vLLM,1,1,1,1,,ttft,5,ms,',
+        CLOSED('ttft', 90).replace('Llama-3.1-70B', 'Unheard-7B'),
+        CLOSED('ttft', 90).replace('H100 SXM', 'Z9'),
+      ),
+    );
+    expect(cases).toHaveLength(0);
+    expect([...unmapped.keys()]).toEqual([
+      'nobody: no mapping for this source',
+      'aiconfigurator_silicon: no model configuration for "meta-llama/Unheard-7B"',
+      'aiconfigurator_silicon: no data sheet for "Z9"',
+    ]);
+  });
+
+  it.each([
+    ['LLaMA v3.1 8B', 'meta-llama/Llama-3.1-8B-Instruct'],
+    ['amd/Llama-3.1-405B-Instruct-FP8-KV', 'meta-llama/Llama-3.1-405B-Instruct'],
+    ['LLaMA 7B', 'meta-llama/Llama-2-7b-hf'],
+    ['Mixtral 8x7B', 'mistralai/Mixtral-8x7B-Instruct-v0.1'],
+    ['nvidia/DeepSeek-R1-NVFP4', 'deepseek-ai/DeepSeek-R1'],
+  ])('finds the model that %s is', (name, found) => {
+    expect(findModel(name)?.name).toBe(found);
+  });
+
+  it.each([
+    ['NVIDIA A100-SXM4-40GB', 'A100-40GB'],
+    ['H100 80GB HBM3', 'H100'],
+    ['B200 180GB', 'B200'],
+    ['MI300X 192GB', 'MI300X'],
+    ['RTX A6000 48GB', 'A6000'],
+  ])('finds the GPU that %s is', (name, found) => {
+    expect(findGpu(name)?.name).toBe(found);
+  });
+});
+
+describe('Error tables', () => {
+  it('state median, 90th percentile and bias', () => {
+    expect(quantile([4, 1, 3, 2], 0.5)).toBe(2.5);
+    const logs = [-0.1, 0.1, 0.2].map((log) => ({ log }));
+    const [row] = errorTable(logs as never, () => ['all']);
+    expect(row).toMatchObject({ rows: 3 });
+    expect(row?.bias).toBeCloseTo(100 * Math.expm1(0.1), 9);
+  });
+});
+
+describe('Nelder–Mead', () => {
+  it('finds the least of a bent valley', () => {
+    const [x, y] = minimise(([a, b]) => (1 - a!) ** 2 + 10 * (b! - a! * a!) ** 2, [-1, 1]);
+    expect(x).toBeCloseTo(1, 4);
+    expect(y).toBeCloseTo(1, 4);
+  });
+});
