@@ -34,7 +34,7 @@ const RUNS: readonly Row[] = [
   ['--npu-mem <GiB>', 'memory per GPU, overriding the data sheet'],
 ];
 
-const LOAD: readonly Row[] = [
+export const LOAD: readonly Row[] = [
   ['--trace <file>', 'replay a recorded trace; its format is recognised'],
   ['--trace-format <name>', 'azure, mooncake, llmservingsim, vidur, requests, requests-csv'],
   ['--trace-speed <x>', 'factor on the speed of its arrivals'],
@@ -61,6 +61,10 @@ const REPORT: readonly Row[] = [
   ['--json', 'print the result as JSON'],
   ['--save-result <file>', 'write the JSON result'],
   ['--save-requests <file>', 'write a row per request: .jsonl or .csv'],
+  ['--trace-out <file>', 'write a Chrome trace, for ui.perfetto.dev'],
+  ['--trace-events <list>', 'what is in it: requests,steps,counters (all)'],
+  ['--timeline <file>', 'write the state of each instance over time: .jsonl or .csv'],
+  ['--timeline-interval <ms>', 'simulated time per row (1000)'],
   ['--dry-run', 'show what would run: options, memory, cost of typical steps'],
 ];
 
@@ -209,7 +213,7 @@ function defined<T extends object>(object: T): Defined<T> {
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 /** Flags by the snake_case of their field. */
-class Reader {
+export class Reader {
   constructor(private readonly flags: Flags) {}
 
   text(field: string): string | undefined {

@@ -35,6 +35,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./bench.js')).defineBench,
   },
   {
+    name: 'bench',
+    about: 'load-test any LLM endpoint, in the words of vllm bench serve',
+    load: async () => (await import('./bench.js')).defineBench,
+  },
+  {
     name: 'list-models',
     about: 'models known by name',
     load: async () => (await import('./list-models.js')).defineListModels,

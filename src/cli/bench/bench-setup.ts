@@ -1,0 +1,350 @@
+/**
+ * From the flags of `bench` to what runs: everything that can be refused is refused here, before a
+ * request is sent.
+ */
+
+import type { Backend } from '../../bench/backends/backend.js';
+import { backendNamed } from '../../bench/backends/index.js';
+import type { BenchOptions } from '../../bench/bench.js';
+import { BodyEncoder } from '../../bench/body.js';
+import { baseOf, urlOf } from '../../bench/endpoint.js';
+import { redacted } from '../../bench/failures.js';
+import { HttpClient } from '../../bench/http-client.js';
+import type { TtftMode } from '../../bench/measurement.js';
+import type { BenchRequest } from '../../bench/request.js';
+import { type BenchConfig, METRICS, type MetricName } from '../../bench/result.js';
+import { Sender } from '../../bench/sender.js';
+import { type BenchSource, datasetSource, randomSource, traceSource } from '../../bench/source.js';
+import { estimator, tokenizerCounter } from '../../bench/token-counter.js';
+import { ConfigError } from '../../core/errors.js';
+import { Rng } from '../../core/rng.js';
+import {
+  checkLoad,
+  DEFAULT_LENGTHS,
+  DEFAULT_NUM_PROMPTS,
+  type LoadOptions,
+} from '../../core/workload/load.js';
+import { openTrace } from '../../files/trace-reader.js';
+import type { Tokenizer } from '../../text/index.js';
+import {
+  type Flags,
+  flagName,
+  percentilesFromFlags,
+  Reader,
+  sloFromFlags,
+} from '../simulate-flags.js';
+import { listOf } from '../values.js';
+import { SAMPLING } from './bench-flags.js';
+import { tokenizerOf } from './tokenizers.js';
+
+/** A benchmark that can run, and let go of when it is over. */
+export interface BenchSetup {
+  readonly options: Omit<BenchOptions, 'signal' | 'onProgress'>;
+  readonly readyTimeoutMs: number;
+  readonly secrets: readonly string[];
+  /** Sentences a user may want to see before the run. */
+  readonly notes: readonly string[];
+  close(): void;
+}
+
+const DEFAULT_TIMEOUT_S = 21_600;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export async function setUpBench(flags: Flags, env: Environment): Promise<BenchSetup> {
+  const given = new Reader(flags);
+  const backend = backendNamed(given.text('backend') ?? given.text('endpoint_type') ?? 'openai');
+  const base = baseOf({
+    baseUrl: given.text('base_url'),
+    host: given.text('host'),
+    port: given.count('port') ?? backend.port,
+  });
+  const url = urlOf(base, given.text('endpoint') ?? backend.path);
+  if (backend.ending && !backend.ending.test(url.pathname)) {
+    throw new ConfigError(
+      '--endpoint',
+      `a path like ${backend.path} for ${backend.name}`,
+      url.pathname,
+    );
+  }
+  const { headers, secrets } = headersOf(flags, given, env);
+  const client = new HttpClient({ insecure: flags.insecure === true });
+  try {
+    const timeoutMs = (given.number('request_timeout_sec') ?? DEFAULT_TIMEOUT_S) * 1e3;
+    const asked = given.text('model');
+    const model = asked ?? (await firstModel(client, base, headers, secrets));
+    const tokens = await tokenizerOf(given, model);
+    const seed = given.count('seed') ?? 0;
+    const source = await sourceOf(given, flags, { backend, seed, tokenizer: tokens.tokenizer });
+    const load = loadOf(given, source);
+    const ignoreEos = typeof flags.ignoreEos === 'boolean' ? flags.ignoreEos : source.exactLengths;
+    const encoder = new BodyEncoder(
+      backend,
+      {
+        model: given.text('served_model_name') ?? model,
+        sampling: samplingOf(given, backend),
+        ignoreEos,
+        logprobs: given.count('logprobs'),
+        chatTemplateKwargs: jsonFlag(given, 'chat_template_kwargs'),
+      },
+      jsonFlag(given, 'extra_body'),
+    );
+    const slo = sloFromFlags(flags);
+    const ttftMode = modeOf(given.text('ttft_mode'));
+    const keepRecords =
+      flags.saveDetailed === true || flags.saveRequests !== undefined || flags.html !== undefined;
+    const config: BenchConfig = {
+      date: new Date(),
+      backend: backend.name,
+      label: given.text('label'),
+      model,
+      tokenizer: tokens.id,
+      url: url.href,
+      dataset: source.label,
+      numPrompts: load.numPrompts ?? source.numRequests ?? 0,
+      requestRate: load.rampUp ? Infinity : load.requestRate,
+      burstiness: load.burstiness ?? 1,
+      maxConcurrency: load.maxConcurrency,
+      rampUp: load.rampUp,
+      seed,
+      slo,
+      ttftMode,
+      metadata: pairsOf('--metadata', flags.metadata),
+      metrics: metricsOf(given.text('percentile_metrics')),
+      percentiles: flags.metricPercentiles === undefined ? [99] : percentilesFromFlags(flags),
+    };
+    const sender = new Sender({
+      client,
+      backend,
+      encoder,
+      url,
+      headers,
+      secrets,
+      counter: tokens.counts ? tokenizerCounter(tokens.tokenizer) : estimator,
+      timeoutMs,
+      maxRetries: given.count('max_retries') ?? 0,
+      keepText: flags.saveDetailed === true,
+      requestIdPrefix: given.text('request_id_prefix') ?? `bench-${hex8(seed)}-`,
+    });
+    const durationS = given.number('duration');
+    return {
+      options: {
+        config,
+        load,
+        source: withLora(source, flags, given, seed),
+        sender,
+        measurement: { slo, ttftMode, keepRecords: keepRecords || load.rampUp !== undefined },
+        numWarmups: given.count('num_warmups') ?? 0,
+        durationMs: durationS === undefined ? undefined : durationS * 1e3,
+        changes: () => encoder.changes,
+      },
+      readyTimeoutMs: (given.number('ready_check_timeout_sec') ?? 0) * 1e3,
+      secrets,
+      notes: tokens.note === undefined ? [] : [tokens.note],
+      close: () => client.close(),
+    };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+const hex8 = (seed: number): string => (seed >>> 0).toString(16).padStart(8, '0');
+
+/** Headers of every request, and those of their values that must not be seen. */
+export function headersOf(flags: Flags, given: Reader, env: Environment) {
+  const key = given.text('api_key') ?? env.OPENAI_API_KEY;
+  const own = Object.entries(pairsOf('--header', flags.header)).map(
+    ([name, value]) => [name.toLowerCase(), value] as const,
+  );
+  const headers: Record<string, string> = {
+    ...(key && { authorization: `Bearer ${key}` }),
+    ...Object.fromEntries(own),
+  };
+  const secrets = [key, ...own.map(([, value]) => value)].filter((text) => text && text.length > 3);
+  return { headers, secrets: secrets as string[] };
+}
+
+function pairsOf(flag: string, pairs: Flags[string]): Record<string, string> {
+  if (!Array.isArray(pairs)) return {};
+  return Object.fromEntries(
+    (pairs as string[]).map((pair) => {
+      const at = pair.indexOf('=');
+      if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
+      throw new ConfigError(flag, 'KEY=VALUE', pair.slice(0, 20));
+    }),
+  );
+}
+
+/** The first model the server lists. @throws {ConfigError} when it cannot be asked */
+async function firstModel(
+  client: HttpClient,
+  base: URL,
+  headers: Readonly<Record<string, string>>,
+  secrets: readonly string[],
+): Promise<string> {
+  const url = urlOf(base, '/v1/models');
+  const parts: Buffer[] = [];
+  const { status, failure } = await client.exchange({
+    url,
+    method: 'GET',
+    headers,
+    timeoutMs: 30_000,
+    onData: (bytes) => void parts.push(bytes),
+  });
+  try {
+    if (status === 200 && !failure) {
+      const { data } = JSON.parse(Buffer.concat(parts).toString('utf8')) as {
+        data: readonly { id: string }[];
+      };
+      if (data[0]) return data[0].id;
+    }
+  } catch {
+    // Told below, like every other answer without a model.
+  }
+  const why = redacted(failure?.message ?? `status ${status}`, secrets);
+  throw new ConfigError(
+    '--model',
+    'a name, or a server that lists its models',
+    undefined,
+    `${url.href}: ${why}`,
+  );
+}
+
+function jsonFlag(given: Reader, field: string): Readonly<Record<string, unknown>> | undefined {
+  const text = given.text(field);
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (value !== null && typeof value === 'object' && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Told below.
+  }
+  throw new ConfigError(flagName(field), 'a JSON object', text);
+}
+
+function samplingOf(given: Reader, backend: Backend): Record<string, number> {
+  const sampling: Record<string, number> = {};
+  for (const field of SAMPLING) {
+    const value = given.number(field);
+    if (value === undefined) continue;
+    if (!backend.openAiCompatible) {
+      throw new ConfigError(flagName(field), 'a backend that takes it', backend.name);
+    }
+    sampling[field] = value;
+  }
+  return sampling;
+}
+
+function modeOf(mode = 'vllm'): TtftMode {
+  if (mode === 'vllm' || mode === 'content') return mode;
+  throw new ConfigError('--ttft-mode', 'vllm or content', mode);
+}
+
+function metricsOf(text = 'ttft,tpot,itl,e2el'): MetricName[] {
+  return listOf('--percentile-metrics', text).map((name) => {
+    const metric = METRICS.find((known) => known === name);
+    if (metric) return metric;
+    throw new ConfigError('--percentile-metrics', METRICS.join(', '), name);
+  });
+}
+
+async function sourceOf(
+  given: Reader,
+  flags: Flags,
+  { backend, seed, tokenizer }: { backend: Backend; seed: number; tokenizer: Tokenizer },
+): Promise<BenchSource> {
+  const trace = given.text('trace');
+  if (trace !== undefined) {
+    const options = {
+      path: trace,
+      format: given.text('trace_format'),
+      blockSize: given.count('trace_block_size'),
+    };
+    return traceSource(
+      { kind: 'trace', speed: given.number('trace_speed') ?? 1, open: () => openTrace(options) },
+      { seed, tokenizer, label: trace },
+    );
+  }
+  const name = given.text('dataset_name') ?? 'random';
+  const path = given.text('dataset_path');
+  const count = (field: string) => given.count(field);
+  if (name === 'random') {
+    if (path !== undefined) throw new ConfigError('--dataset-path', 'nothing with random', path);
+    return randomSource(
+      {
+        inputLen: count('random_input_len') ?? count('input_len') ?? DEFAULT_LENGTHS.inputLen,
+        outputLen: count('random_output_len') ?? count('output_len') ?? DEFAULT_LENGTHS.outputLen,
+        rangeRatio: given.number('random_range_ratio') ?? DEFAULT_LENGTHS.rangeRatio,
+        prefixLen: count('random_prefix_len') ?? DEFAULT_LENGTHS.prefixLen,
+      },
+      { seed, tokenizer, backend },
+    );
+  }
+  return datasetSource(name, {
+    path,
+    seed,
+    numPrompts: numPromptsOf(given),
+    tokenizer,
+    prompts: backend.prompts,
+    outputLen: count(`${name}_output_len`) ?? count('output_len'),
+    inputLen: count(`${name}_input_len`) ?? count('input_len'),
+    prefixLen: count(`${name}_prefix_len`),
+    shuffle: flags.disableShuffle !== true,
+    oversample: flags.oversample !== false,
+    column: given.text('hf_column'),
+    split: given.text('hf_split'),
+  });
+}
+
+/** 1000 unless said otherwise. @throws {ConfigError} */
+function numPromptsOf(given: Reader): number {
+  const count = given.count('num_prompts') ?? DEFAULT_NUM_PROMPTS;
+  if (count > 0) return count;
+  throw new ConfigError('--num-prompts', 'a whole number of at least 1', count);
+}
+
+function loadOf(given: Reader, source: BenchSource): LoadOptions {
+  const strategy = given.text('ramp_up_strategy');
+  const ends = [given.number('ramp_up_start_rps'), given.number('ramp_up_end_rps')] as const;
+  if (strategy === undefined && ends.some((end) => end !== undefined)) {
+    throw new ConfigError('--ramp-up-strategy', 'linear or exponential', undefined);
+  }
+  const isTrace = given.text('trace') !== undefined;
+  const rate = given.rate('request_rate');
+  const load: LoadOptions = {
+    source: source.load,
+    numPrompts: isTrace ? given.count('num_prompts') : (source.numRequests ?? numPromptsOf(given)),
+    // A trace keeps its own times; a data set file has none, and goes at once unless a rate is given.
+    requestRate: rate ?? (isTrace || strategy !== undefined ? undefined : Infinity),
+    burstiness: given.rate('burstiness'),
+    maxConcurrency: given.count('max_concurrency'),
+    ...(strategy !== undefined && {
+      rampUp: {
+        strategy: strategy as 'linear',
+        startRps: ends[0] ?? Number.NaN,
+        endRps: ends[1] ?? Number.NaN,
+      },
+    }),
+  };
+  checkLoad(load, flagName);
+  return load;
+}
+
+/** Every request asks for one of the given models. */
+function withLora(source: BenchSource, flags: Flags, given: Reader, seed: number): BenchSource {
+  const names = flags.loraModules;
+  if (!Array.isArray(names) || names.length === 0) return source;
+  const how = given.text('lora_assignment') ?? 'random';
+  if (how !== 'random' && how !== 'round-robin') {
+    throw new ConfigError('--lora-assignment', 'random or round-robin', how);
+  }
+  const chance = new Rng(seed).stream('lora');
+  return {
+    ...source,
+    requestOf(spec, index): BenchRequest {
+      const at = how === 'random' ? chance.integer(0, names.length - 1) : index % names.length;
+      return { ...source.requestOf(spec, index), model: names[at] as string };
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/** Which tokenizer a benchmark makes prompts with, and whether it may count answers. */
+
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../../core/errors.js';
+import { type Tokenizer, tokenizerFor } from '../../text/index.js';
+import type { Reader } from '../simulate-flags.js';
+
+export interface TokenizerUse {
+  readonly tokenizer: Tokenizer;
+  /** For the result; null: tokens are estimated where the server does not count them. */
+  readonly id: string | null;
+  readonly counts: boolean;
+  readonly note?: string;
+}
+
+/** @throws {ConfigError} */
+export async function tokenizerOf(given: Reader, model: string): Promise<TokenizerUse> {
+  const mode = given.text('tokenizer_mode') ?? 'auto';
+  if (mode !== 'auto' && mode !== 'slow') {
+    const hint = 'Use auto (the default) or slow.';
+    throw new ConfigError('--tokenizer-mode', 'auto or slow', mode, hint);
+  }
+  const wanted = given.text('tokenizer');
+  const path = wanted === undefined ? undefined : fileOf(wanted);
+  const { tokenizer, exact, note } = await tokenizerFor(wanted ?? model, path);
+  if (given.flag('skip_tokenizer_init')) return { tokenizer, id: null, counts: false };
+  // Only a tokenizer that was asked for, or that is the model's own, is better than the server's silence.
+  const counts = wanted !== undefined || exact;
+  return { tokenizer, id: counts ? (wanted ?? tokenizer.name) : null, counts, note };
+}
+
+/** A tokenizer.json, or the folder it is in; a name of a model is none. */
+function fileOf(wanted: string): string | undefined {
+  if (!existsSync(wanted)) {
+    if (/\.json$/.test(wanted)) throw new ConfigError('--tokenizer', 'a readable file', wanted);
+    return undefined;
+  }
+  return statSync(wanted).isDirectory() ? join(wanted, 'tokenizer.json') : wanted;
+}

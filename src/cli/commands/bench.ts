@@ -1,0 +1,36 @@
+/** `bench`: load on any LLM endpoint, measured with the words, keys and formulas of `vllm bench serve`. */
+
+import type { BenchResult } from '../../bench/result.js';
+import { benchJson } from '../../bench/result.js';
+import { resultNotes, resultTable } from '../../bench/result-table.js';
+import { jsonText } from '../../report/result-json.js';
+import { addBenchFlags } from '../bench/bench-flags.js';
+import { checkFiles, saveBenchResult, saveRows } from '../bench/bench-output.js';
+import { runFlags } from '../bench/bench-run.js';
+import type { DefineCommand } from '../command.js';
+import { type ExitCode, FAILED, INTERRUPTED, type Io, OK } from '../io.js';
+import type { Flags } from '../simulate-flags.js';
+
+export const defineBench: DefineCommand = (command, io, exit) => {
+  addBenchFlags(command);
+  command.action(async (flags: Flags) => exit(await bench(flags, io)));
+};
+
+async function bench(flags: Flags, io: Io): Promise<ExitCode> {
+  checkFiles(flags);
+  const result = await runFlags(flags, io);
+  return finish(result, flags, io);
+}
+
+async function finish(result: BenchResult, flags: Flags, io: Io): Promise<ExitCode> {
+  const saved = saveBenchResult(flags, result);
+  if (typeof flags.saveRequests === 'string') saveRows(flags.saveRequests, result);
+  if (flags.json) {
+    io.out(jsonText(benchJson(result, flags.saveDetailed === true)));
+  } else {
+    io.out(`${resultTable(result)}${resultNotes(result)}`);
+    if (saved !== undefined) io.out(`Result: ${saved}\n`);
+  }
+  if (result.stopped) return INTERRUPTED;
+  return result.measured.completed > 0 ? OK : FAILED;
+}
