@@ -10,15 +10,17 @@ import type { Event, RequestFinish } from "./event_pb.js";
 import { file_llmservingsim_v1_event } from "./event_pb.js";
 import type { Report } from "./report_pb.js";
 import { file_llmservingsim_v1_report } from "./report_pb.js";
-import type { Scenario } from "./scenario_pb.js";
+import type { Pool, Scenario } from "./scenario_pb.js";
 import { file_llmservingsim_v1_scenario } from "./scenario_pb.js";
+import type { Request } from "./workload_pb.js";
+import { file_llmservingsim_v1_workload } from "./workload_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file llmservingsim/v1/service.proto.
  */
 export const file_llmservingsim_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5sbG1zZXJ2aW5nc2ltL3YxL3NlcnZpY2UucHJvdG8SEGxsbXNlcnZpbmdzaW0udjEijQEKD1NpbXVsYXRlUmVxdWVzdBIsCghzY2VuYXJpbxgBIAEoCzIaLmxsbXNlcnZpbmdzaW0udjEuU2NlbmFyaW8SDgoGZGV0YWlsGAIgASgJEg0KBWNsb2NrGAMgASgJEg0KBXNwZWVkGAQgASgBEh4KFm1heF9ldmVudHNfcGVyX21lc3NhZ2UYBSABKA0ieQoQU2ltdWxhdGVSZXNwb25zZRIuCgZldmVudHMYASABKAsyHC5sbG1zZXJ2aW5nc2ltLnYxLkV2ZW50QmF0Y2hIABIqCgZyZXBvcnQYAiABKAsyGC5sbG1zZXJ2aW5nc2ltLnYxLlJlcG9ydEgAQgkKB2NvbnRlbnQiNQoKRXZlbnRCYXRjaBInCgZldmVudHMYASADKAsyFy5sbG1zZXJ2aW5nc2ltLnYxLkV2ZW50Io0BCg9HZW5lcmF0ZVJlcXVlc3QSDQoFbW9kZWwYASABKAkSDgoEdGV4dBgCIAEoCUgAEhcKDXByb21wdF90b2tlbnMYAyABKA1IABISCgptYXhfdG9rZW5zGAQgASgNEhIKCmlnbm9yZV9lb3MYBSABKAgSEAoIcHJpb3JpdHkYBiABKAVCCAoGcHJvbXB0InQKEEdlbmVyYXRlUmVzcG9uc2USDQoFYXRfbXMYASABKAESEgoKbnVtX3Rva2VucxgCIAEoDRIMCgR0ZXh0GAMgASgJEi8KBmZpbmlzaBgEIAEoCzIfLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdEZpbmlzaCISChBHZXRTdGF0dXNSZXF1ZXN0IkQKEUdldFN0YXR1c1Jlc3BvbnNlEi8KBnN0YXR1cxgBIAEoCzIfLmxsbXNlcnZpbmdzaW0udjEuQ2x1c3RlclN0YXR1cyIpChJXYXRjaFN0YXR1c1JlcXVlc3QSEwoLaW50ZXJ2YWxfbXMYASABKAEiRgoTV2F0Y2hTdGF0dXNSZXNwb25zZRIvCgZzdGF0dXMYASABKAsyHy5sbG1zZXJ2aW5nc2ltLnYxLkNsdXN0ZXJTdGF0dXMi6AEKDUNsdXN0ZXJTdGF0dXMSDQoFYXRfbXMYASABKAESGAoQcGVuZGluZ19yZXF1ZXN0cxgCIAEoDRIYChBpbmZsaWdodF9iYXRjaGVzGAMgASgNEhoKEmNvbXBsZXRlZF9yZXF1ZXN0cxgEIAEoARIzCgxtZW1vcnlfdXNhZ2UYBSABKAsyHS5sbG1zZXJ2aW5nc2ltLnYxLk1lbW9yeVVzYWdlEg4KBmxhZ19tcxgGIAEoARIzCglpbnN0YW5jZXMYByADKAsyIC5sbG1zZXJ2aW5nc2ltLnYxLkluc3RhbmNlU3RhdHVzIj0KC01lbW9yeVVzYWdlEg0KBXRvdGFsGAEgASgBEgwKBHVzZWQYAiABKAESEQoJYXZhaWxhYmxlGAMgASgBIoMBCg5JbnN0YW5jZVN0YXR1cxIMCgRwb29sGAEgASgNEhAKCGluc3RhbmNlGAIgASgNEhMKC251bV9ydW5uaW5nGAMgASgNEhMKC251bV93YWl0aW5nGAQgASgNEhIKCm51bV9ibG9ja3MYBSABKA0SEwoLZnJlZV9ibG9ja3MYBiABKA0iEwoRTGlzdE1vZGVsc1JlcXVlc3QiPQoSTGlzdE1vZGVsc1Jlc3BvbnNlEicKBm1vZGVscxgBIAMoCzIXLmxsbXNlcnZpbmdzaW0udjEuTW9kZWwiVAoFTW9kZWwSDAoEbmFtZRgBIAEoCRIWCg5udW1fcGFyYW1ldGVycxgCIAEoARIVCg1tYXhfbW9kZWxfbGVuGAMgASgNEg4KBnNlcnZlZBgEIAEoCCIVChNMaXN0SGFyZHdhcmVSZXF1ZXN0IkQKFExpc3RIYXJkd2FyZVJlc3BvbnNlEiwKCGhhcmR3YXJlGAEgAygLMhoubGxtc2VydmluZ3NpbS52MS5IYXJkd2FyZSJ6CghIYXJkd2FyZRIMCgRuYW1lGAEgASgJEhQKDG1lbW9yeV9ieXRlcxgCIAEoARIaChJtZW1vcnlfYnl0ZXNfcGVyX3MYAyABKAESHgoWcGVha18xNmJpdF9mbG9wc19wZXJfcxgEIAEoARIOCgZzb3VyY2UYBSABKAkyuwEKD1NpbXVsYXRlU2VydmljZRJTCghTaW11bGF0ZRIhLmxsbXNlcnZpbmdzaW0udjEuU2ltdWxhdGVSZXF1ZXN0GiIubGxtc2VydmluZ3NpbS52MS5TaW11bGF0ZVJlc3BvbnNlMAESUwoIR2VuZXJhdGUSIS5sbG1zZXJ2aW5nc2ltLnYxLkdlbmVyYXRlUmVxdWVzdBoiLmxsbXNlcnZpbmdzaW0udjEuR2VuZXJhdGVSZXNwb25zZTABMvsCCg1TdGF0dXNTZXJ2aWNlElQKCUdldFN0YXR1cxIiLmxsbXNlcnZpbmdzaW0udjEuR2V0U3RhdHVzUmVxdWVzdBojLmxsbXNlcnZpbmdzaW0udjEuR2V0U3RhdHVzUmVzcG9uc2USXAoLV2F0Y2hTdGF0dXMSJC5sbG1zZXJ2aW5nc2ltLnYxLldhdGNoU3RhdHVzUmVxdWVzdBolLmxsbXNlcnZpbmdzaW0udjEuV2F0Y2hTdGF0dXNSZXNwb25zZTABElcKCkxpc3RNb2RlbHMSIy5sbG1zZXJ2aW5nc2ltLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiQubGxtc2VydmluZ3NpbS52MS5MaXN0TW9kZWxzUmVzcG9uc2USXQoMTGlzdEhhcmR3YXJlEiUubGxtc2VydmluZ3NpbS52MS5MaXN0SGFyZHdhcmVSZXF1ZXN0GiYubGxtc2VydmluZ3NpbS52MS5MaXN0SGFyZHdhcmVSZXNwb25zZWIGcHJvdG8z", [file_llmservingsim_v1_event, file_llmservingsim_v1_report, file_llmservingsim_v1_scenario]);
+  fileDesc("Ch5sbG1zZXJ2aW5nc2ltL3YxL3NlcnZpY2UucHJvdG8SEGxsbXNlcnZpbmdzaW0udjEijQEKD1NpbXVsYXRlUmVxdWVzdBIsCghzY2VuYXJpbxgBIAEoCzIaLmxsbXNlcnZpbmdzaW0udjEuU2NlbmFyaW8SDgoGZGV0YWlsGAIgASgJEg0KBWNsb2NrGAMgASgJEg0KBXNwZWVkGAQgASgBEh4KFm1heF9ldmVudHNfcGVyX21lc3NhZ2UYBSABKA0ieQoQU2ltdWxhdGVSZXNwb25zZRIuCgZldmVudHMYASABKAsyHC5sbG1zZXJ2aW5nc2ltLnYxLkV2ZW50QmF0Y2hIABIqCgZyZXBvcnQYAiABKAsyGC5sbG1zZXJ2aW5nc2ltLnYxLlJlcG9ydEgAQgkKB2NvbnRlbnQiNQoKRXZlbnRCYXRjaBInCgZldmVudHMYASADKAsyFy5sbG1zZXJ2aW5nc2ltLnYxLkV2ZW50IuECChVTaW11bGF0ZVN0cmVhbVJlcXVlc3QSMAoJY29uZmlndXJlGAEgASgLMhsubGxtc2VydmluZ3NpbS52MS5Db25maWd1cmVIABIqCgZzdWJtaXQYAiABKAsyGC5sbG1zZXJ2aW5nc2ltLnYxLlN1Ym1pdEgAEioKBmNhbmNlbBgDIAEoCzIYLmxsbXNlcnZpbmdzaW0udjEuQ2FuY2VsSAASLwoJc2V0X3NwZWVkGAQgASgLMhoubGxtc2VydmluZ3NpbS52MS5TZXRTcGVlZEgAEigKBXBhdXNlGAUgASgLMhcubGxtc2VydmluZ3NpbS52MS5QYXVzZUgAEioKBnJlc3VtZRgGIAEoCzIYLmxsbXNlcnZpbmdzaW0udjEuUmVzdW1lSAASLAoHYWR2YW5jZRgHIAEoCzIZLmxsbXNlcnZpbmdzaW0udjEuQWR2YW5jZUgAQgkKB2NvbW1hbmQihwEKCUNvbmZpZ3VyZRIsCghzY2VuYXJpbxgBIAEoCzIaLmxsbXNlcnZpbmdzaW0udjEuU2NlbmFyaW8SDgoGZGV0YWlsGAIgASgJEg0KBWNsb2NrGAMgASgJEg0KBXNwZWVkGAQgASgBEh4KFm1heF9ldmVudHNfcGVyX21lc3NhZ2UYBSABKA0iNAoGU3VibWl0EioKB3JlcXVlc3QYASABKAsyGS5sbG1zZXJ2aW5nc2ltLnYxLlJlcXVlc3QiHAoGQ2FuY2VsEhIKCnJlcXVlc3RfaWQYASABKAkiGQoIU2V0U3BlZWQSDQoFc3BlZWQYASABKAEiBwoFUGF1c2UiCAoGUmVzdW1lIhsKB0FkdmFuY2USEAoIdW50aWxfbXMYASABKAEiwQEKFlNpbXVsYXRlU3RyZWFtUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAESLgoGZXZlbnRzGAIgASgLMhwubGxtc2VydmluZ3NpbS52MS5FdmVudEJhdGNoSAASLgoIYWR2YW5jZWQYAyABKAsyGi5sbG1zZXJ2aW5nc2ltLnYxLkFkdmFuY2VkSAASKgoGcmVwb3J0GAQgASgLMhgubGxtc2VydmluZ3NpbS52MS5SZXBvcnRIAEIJCgdjb250ZW50IjEKCEFkdmFuY2VkEg0KBWF0X21zGAEgASgBEhYKDm51bV91bmZpbmlzaGVkGAIgASgNIo0BCg9HZW5lcmF0ZVJlcXVlc3QSDQoFbW9kZWwYASABKAkSDgoEdGV4dBgCIAEoCUgAEhcKDXByb21wdF90b2tlbnMYAyABKA1IABISCgptYXhfdG9rZW5zGAQgASgNEhIKCmlnbm9yZV9lb3MYBSABKAgSEAoIcHJpb3JpdHkYBiABKAVCCAoGcHJvbXB0InQKEEdlbmVyYXRlUmVzcG9uc2USDQoFYXRfbXMYASABKAESEgoKbnVtX3Rva2VucxgCIAEoDRIMCgR0ZXh0GAMgASgJEi8KBmZpbmlzaBgEIAEoCzIfLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdEZpbmlzaCKvAQoTRXN0aW1hdGVTdGVwUmVxdWVzdBIkCgRwb29sGAEgASgLMhYubGxtc2VydmluZ3NpbS52MS5Qb29sEhMKC251bV9kZWNvZGVzGAIgASgNEhYKDmRlY29kZV9jb250ZXh0GAMgASgNEhYKDnByZWZpbGxfdG9rZW5zGAQgASgNEhcKD3ByZWZpbGxfaGlzdG9yeRgFIAEoDRIUCgxudW1fcHJlZmlsbHMYBiABKA0ibQoURXN0aW1hdGVTdGVwUmVzcG9uc2USEwoLZHVyYXRpb25fbXMYASABKAESMQoJb3BlcmF0b3JzGAIgAygLMh4ubGxtc2VydmluZ3NpbS52MS5PcGVyYXRvckNvc3QSDQoFbGV2ZWwYAyABKAkigAEKDE9wZXJhdG9yQ29zdBIMCgRuYW1lGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgBEg0KBWJvdW5kGAMgASgJEgwKBGZsb3AYBCABKAESDQoFYnl0ZXMYBSABKAESEgoKbGlua19ieXRlcxgGIAEoARINCgVjb3VudBgHIAEoDSISChBHZXRTdGF0dXNSZXF1ZXN0IkQKEUdldFN0YXR1c1Jlc3BvbnNlEi8KBnN0YXR1cxgBIAEoCzIfLmxsbXNlcnZpbmdzaW0udjEuQ2x1c3RlclN0YXR1cyI/ChJXYXRjaFN0YXR1c1JlcXVlc3QSEwoLaW50ZXJ2YWxfbXMYASABKAESFAoMb25seV9jaGFuZ2VzGAIgASgIIkYKE1dhdGNoU3RhdHVzUmVzcG9uc2USLwoGc3RhdHVzGAEgASgLMh8ubGxtc2VydmluZ3NpbS52MS5DbHVzdGVyU3RhdHVzIq4CCg1DbHVzdGVyU3RhdHVzEg0KBWF0X21zGAEgASgBEhgKEHBlbmRpbmdfcmVxdWVzdHMYAiABKA0SGAoQaW5mbGlnaHRfYmF0Y2hlcxgDIAEoDRIaChJjb21wbGV0ZWRfcmVxdWVzdHMYBCABKAESMwoMbWVtb3J5X3VzYWdlGAUgASgLMh0ubGxtc2VydmluZ3NpbS52MS5NZW1vcnlVc2FnZRIOCgZsYWdfbXMYBiABKAESMwoJaW5zdGFuY2VzGAcgAygLMiAubGxtc2VydmluZ3NpbS52MS5JbnN0YW5jZVN0YXR1cxIYChBydW5uaW5nX3JlcXVlc3RzGAggASgNEhgKEGFib3J0ZWRfcmVxdWVzdHMYCSABKAESEAoIZHJhaW5pbmcYCiABKAgiPQoLTWVtb3J5VXNhZ2USDQoFdG90YWwYASABKAESDAoEdXNlZBgCIAEoARIRCglhdmFpbGFibGUYAyABKAEiqQEKDkluc3RhbmNlU3RhdHVzEgwKBHBvb2wYASABKA0SEAoIaW5zdGFuY2UYAiABKA0SEwoLbnVtX3J1bm5pbmcYAyABKA0SEwoLbnVtX3dhaXRpbmcYBCABKA0SEgoKbnVtX2Jsb2NrcxgFIAEoDRITCgtmcmVlX2Jsb2NrcxgGIAEoDRIVCg1jYWNoZWRfYmxvY2tzGAcgASgNEg0KBW1vZGVsGAggASgJIhMKEUxpc3RNb2RlbHNSZXF1ZXN0Ij0KEkxpc3RNb2RlbHNSZXNwb25zZRInCgZtb2RlbHMYASADKAsyFy5sbG1zZXJ2aW5nc2ltLnYxLk1vZGVsIlQKBU1vZGVsEgwKBG5hbWUYASABKAkSFgoObnVtX3BhcmFtZXRlcnMYAiABKAESFQoNbWF4X21vZGVsX2xlbhgDIAEoDRIOCgZzZXJ2ZWQYBCABKAgiFQoTTGlzdEhhcmR3YXJlUmVxdWVzdCJEChRMaXN0SGFyZHdhcmVSZXNwb25zZRIsCghoYXJkd2FyZRgBIAMoCzIaLmxsbXNlcnZpbmdzaW0udjEuSGFyZHdhcmUiegoISGFyZHdhcmUSDAoEbmFtZRgBIAEoCRIUCgxtZW1vcnlfYnl0ZXMYAiABKAESGgoSbWVtb3J5X2J5dGVzX3Blcl9zGAMgASgBEh4KFnBlYWtfMTZiaXRfZmxvcHNfcGVyX3MYBCABKAESDgoGc291cmNlGAUgASgJMogDCg9TaW11bGF0ZVNlcnZpY2USUwoIU2ltdWxhdGUSIS5sbG1zZXJ2aW5nc2ltLnYxLlNpbXVsYXRlUmVxdWVzdBoiLmxsbXNlcnZpbmdzaW0udjEuU2ltdWxhdGVSZXNwb25zZTABEmcKDlNpbXVsYXRlU3RyZWFtEicubGxtc2VydmluZ3NpbS52MS5TaW11bGF0ZVN0cmVhbVJlcXVlc3QaKC5sbG1zZXJ2aW5nc2ltLnYxLlNpbXVsYXRlU3RyZWFtUmVzcG9uc2UoATABElMKCEdlbmVyYXRlEiEubGxtc2VydmluZ3NpbS52MS5HZW5lcmF0ZVJlcXVlc3QaIi5sbG1zZXJ2aW5nc2ltLnYxLkdlbmVyYXRlUmVzcG9uc2UwARJiCgxFc3RpbWF0ZVN0ZXASJS5sbG1zZXJ2aW5nc2ltLnYxLkVzdGltYXRlU3RlcFJlcXVlc3QaJi5sbG1zZXJ2aW5nc2ltLnYxLkVzdGltYXRlU3RlcFJlc3BvbnNlIgOQAgEyigMKDVN0YXR1c1NlcnZpY2USWQoJR2V0U3RhdHVzEiIubGxtc2VydmluZ3NpbS52MS5HZXRTdGF0dXNSZXF1ZXN0GiMubGxtc2VydmluZ3NpbS52MS5HZXRTdGF0dXNSZXNwb25zZSIDkAIBElwKC1dhdGNoU3RhdHVzEiQubGxtc2VydmluZ3NpbS52MS5XYXRjaFN0YXR1c1JlcXVlc3QaJS5sbG1zZXJ2aW5nc2ltLnYxLldhdGNoU3RhdHVzUmVzcG9uc2UwARJcCgpMaXN0TW9kZWxzEiMubGxtc2VydmluZ3NpbS52MS5MaXN0TW9kZWxzUmVxdWVzdBokLmxsbXNlcnZpbmdzaW0udjEuTGlzdE1vZGVsc1Jlc3BvbnNlIgOQAgESYgoMTGlzdEhhcmR3YXJlEiUubGxtc2VydmluZ3NpbS52MS5MaXN0SGFyZHdhcmVSZXF1ZXN0GiYubGxtc2VydmluZ3NpbS52MS5MaXN0SGFyZHdhcmVSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_llmservingsim_v1_event, file_llmservingsim_v1_report, file_llmservingsim_v1_scenario, file_llmservingsim_v1_workload]);
 
 /**
  * Asks for a simulation.
@@ -128,6 +130,326 @@ export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
   messageDesc(file_llmservingsim_v1_service, 2);
 
 /**
+ * Steers a simulation. The first message is `configure`.
+ *
+ * @generated from message llmservingsim.v1.SimulateStreamRequest
+ */
+export type SimulateStreamRequest = Message<"llmservingsim.v1.SimulateStreamRequest"> & {
+  /**
+   * What to do.
+   *
+   * @generated from oneof llmservingsim.v1.SimulateStreamRequest.command
+   */
+  command: {
+    /**
+     * Begins the simulation.
+     *
+     * @generated from field: llmservingsim.v1.Configure configure = 1;
+     */
+    value: Configure;
+    case: "configure";
+  } | {
+    /**
+     * A request arrives.
+     *
+     * @generated from field: llmservingsim.v1.Submit submit = 2;
+     */
+    value: Submit;
+    case: "submit";
+  } | {
+    /**
+     * The caller of a request goes away.
+     *
+     * @generated from field: llmservingsim.v1.Cancel cancel = 3;
+     */
+    value: Cancel;
+    case: "cancel";
+  } | {
+    /**
+     * Changes how fast time passes.
+     *
+     * @generated from field: llmservingsim.v1.SetSpeed set_speed = 4;
+     */
+    value: SetSpeed;
+    case: "setSpeed";
+  } | {
+    /**
+     * Stops time.
+     *
+     * @generated from field: llmservingsim.v1.Pause pause = 5;
+     */
+    value: Pause;
+    case: "pause";
+  } | {
+    /**
+     * Lets time pass again.
+     *
+     * @generated from field: llmservingsim.v1.Resume resume = 6;
+     */
+    value: Resume;
+    case: "resume";
+  } | {
+    /**
+     * Lets virtual time pass.
+     *
+     * @generated from field: llmservingsim.v1.Advance advance = 7;
+     */
+    value: Advance;
+    case: "advance";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message llmservingsim.v1.SimulateStreamRequest.
+ * Use `create(SimulateStreamRequestSchema)` to create a new message.
+ */
+export const SimulateStreamRequestSchema: GenMessage<SimulateStreamRequest> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 3);
+
+/**
+ * What runs, and how it is told.
+ *
+ * @generated from message llmservingsim.v1.Configure
+ */
+export type Configure = Message<"llmservingsim.v1.Configure"> & {
+  /**
+   * What runs. It has no workload: requests are submitted.
+   *
+   * @generated from field: llmservingsim.v1.Scenario scenario = 1;
+   */
+  scenario?: Scenario | undefined;
+
+  /**
+   * How much to tell: `report`, `requests`, `steps` or `tokens` (default).
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+
+  /**
+   * How time passes: `virtual` (default: only when told to, by `advance`) or `wall`.
+   *
+   * @generated from field: string clock = 3;
+   */
+  clock: string;
+
+  /**
+   * Factor on the wall clock. Default 1; `inf` = time jumps to the next event.
+   *
+   * @generated from field: double speed = 4;
+   */
+  speed: number;
+
+  /**
+   * Most events in one message; 0 = the server chooses.
+   *
+   * @generated from field: uint32 max_events_per_message = 5;
+   */
+  maxEventsPerMessage: number;
+};
+
+/**
+ * Describes the message llmservingsim.v1.Configure.
+ * Use `create(ConfigureSchema)` to create a new message.
+ */
+export const ConfigureSchema: GenMessage<Configure> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 4);
+
+/**
+ * A request arrives: now, or at `arrival_ms` when that is later.
+ *
+ * @generated from message llmservingsim.v1.Submit
+ */
+export type Submit = Message<"llmservingsim.v1.Submit"> & {
+  /**
+   * The request; its id must not be that of an unfinished one.
+   *
+   * @generated from field: llmservingsim.v1.Request request = 1;
+   */
+  request?: Request | undefined;
+};
+
+/**
+ * Describes the message llmservingsim.v1.Submit.
+ * Use `create(SubmitSchema)` to create a new message.
+ */
+export const SubmitSchema: GenMessage<Submit> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 5);
+
+/**
+ * The caller of a request goes away now. What has ended, or never was, is left alone.
+ *
+ * @generated from message llmservingsim.v1.Cancel
+ */
+export type Cancel = Message<"llmservingsim.v1.Cancel"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message llmservingsim.v1.Cancel.
+ * Use `create(CancelSchema)` to create a new message.
+ */
+export const CancelSchema: GenMessage<Cancel> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 6);
+
+/**
+ * Changes how fast time passes.
+ *
+ * @generated from message llmservingsim.v1.SetSpeed
+ */
+export type SetSpeed = Message<"llmservingsim.v1.SetSpeed"> & {
+  /**
+   * Factor on the wall clock, above 0; `inf` = time jumps to the next event.
+   *
+   * @generated from field: double speed = 1;
+   */
+  speed: number;
+};
+
+/**
+ * Describes the message llmservingsim.v1.SetSpeed.
+ * Use `create(SetSpeedSchema)` to create a new message.
+ */
+export const SetSpeedSchema: GenMessage<SetSpeed> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 7);
+
+/**
+ * Stops time.
+ *
+ * @generated from message llmservingsim.v1.Pause
+ */
+export type Pause = Message<"llmservingsim.v1.Pause"> & {
+};
+
+/**
+ * Describes the message llmservingsim.v1.Pause.
+ * Use `create(PauseSchema)` to create a new message.
+ */
+export const PauseSchema: GenMessage<Pause> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 8);
+
+/**
+ * Lets time pass again.
+ *
+ * @generated from message llmservingsim.v1.Resume
+ */
+export type Resume = Message<"llmservingsim.v1.Resume"> & {
+};
+
+/**
+ * Describes the message llmservingsim.v1.Resume.
+ * Use `create(ResumeSchema)` to create a new message.
+ */
+export const ResumeSchema: GenMessage<Resume> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 9);
+
+/**
+ * Lets virtual time pass.
+ *
+ * @generated from message llmservingsim.v1.Advance
+ */
+export type Advance = Message<"llmservingsim.v1.Advance"> & {
+  /**
+   * Until this instant, in simulated milliseconds; `inf` = until nothing is left to do.
+   *
+   * @generated from field: double until_ms = 1;
+   */
+  untilMs: number;
+};
+
+/**
+ * Describes the message llmservingsim.v1.Advance.
+ * Use `create(AdvanceSchema)` to create a new message.
+ */
+export const AdvanceSchema: GenMessage<Advance> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 10);
+
+/**
+ * What happened, in order.
+ *
+ * @generated from message llmservingsim.v1.SimulateStreamResponse
+ */
+export type SimulateStreamResponse = Message<"llmservingsim.v1.SimulateStreamResponse"> & {
+  /**
+   * Number of this message, from 1: none is lost, none comes twice.
+   *
+   * @generated from field: double sequence = 1;
+   */
+  sequence: number;
+
+  /**
+   * What this message carries.
+   *
+   * @generated from oneof llmservingsim.v1.SimulateStreamResponse.content
+   */
+  content: {
+    /**
+     * Some events, in time order.
+     *
+     * @generated from field: llmservingsim.v1.EventBatch events = 2;
+     */
+    value: EventBatch;
+    case: "events";
+  } | {
+    /**
+     * An `advance` has been carried out: the simulated time now.
+     *
+     * @generated from field: llmservingsim.v1.Advanced advanced = 3;
+     */
+    value: Advanced;
+    case: "advanced";
+  } | {
+    /**
+     * The report; the last message.
+     *
+     * @generated from field: llmservingsim.v1.Report report = 4;
+     */
+    value: Report;
+    case: "report";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message llmservingsim.v1.SimulateStreamResponse.
+ * Use `create(SimulateStreamResponseSchema)` to create a new message.
+ */
+export const SimulateStreamResponseSchema: GenMessage<SimulateStreamResponse> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 11);
+
+/**
+ * An `advance` has been carried out.
+ *
+ * @generated from message llmservingsim.v1.Advanced
+ */
+export type Advanced = Message<"llmservingsim.v1.Advanced"> & {
+  /**
+   * Simulated milliseconds since the start.
+   *
+   * @generated from field: double at_ms = 1;
+   */
+  atMs: number;
+
+  /**
+   * Requests submitted that have not ended.
+   *
+   * @generated from field: uint32 num_unfinished = 2;
+   */
+  numUnfinished: number;
+};
+
+/**
+ * Describes the message llmservingsim.v1.Advanced.
+ * Use `create(AdvancedSchema)` to create a new message.
+ */
+export const AdvancedSchema: GenMessage<Advanced> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 12);
+
+/**
  * Asks for one request on the live cluster.
  *
  * @generated from message llmservingsim.v1.GenerateRequest
@@ -190,7 +512,7 @@ export type GenerateRequest = Message<"llmservingsim.v1.GenerateRequest"> & {
  * Use `create(GenerateRequestSchema)` to create a new message.
  */
 export const GenerateRequestSchema: GenMessage<GenerateRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 3);
+  messageDesc(file_llmservingsim_v1_service, 13);
 
 /**
  * Tokens of the request, as generated.
@@ -232,7 +554,161 @@ export type GenerateResponse = Message<"llmservingsim.v1.GenerateResponse"> & {
  * Use `create(GenerateResponseSchema)` to create a new message.
  */
 export const GenerateResponseSchema: GenMessage<GenerateResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 4);
+  messageDesc(file_llmservingsim_v1_service, 14);
+
+/**
+ * Asks what one step of a pool costs.
+ *
+ * @generated from message llmservingsim.v1.EstimateStepRequest
+ */
+export type EstimateStepRequest = Message<"llmservingsim.v1.EstimateStepRequest"> & {
+  /**
+   * Where it runs.
+   *
+   * @generated from field: llmservingsim.v1.Pool pool = 1;
+   */
+  pool?: Pool | undefined;
+
+  /**
+   * Requests that compute their newest token.
+   *
+   * @generated from field: uint32 num_decodes = 2;
+   */
+  numDecodes: number;
+
+  /**
+   * Tokens each of them attends to.
+   *
+   * @generated from field: uint32 decode_context = 3;
+   */
+  decodeContext: number;
+
+  /**
+   * Prompt tokens computed.
+   *
+   * @generated from field: uint32 prefill_tokens = 4;
+   */
+  prefillTokens: number;
+
+  /**
+   * Tokens of the same prompts computed before.
+   *
+   * @generated from field: uint32 prefill_history = 5;
+   */
+  prefillHistory: number;
+
+  /**
+   * Prompts those tokens belong to. Default 1.
+   *
+   * @generated from field: uint32 num_prefills = 6;
+   */
+  numPrefills: number;
+};
+
+/**
+ * Describes the message llmservingsim.v1.EstimateStepRequest.
+ * Use `create(EstimateStepRequestSchema)` to create a new message.
+ */
+export const EstimateStepRequestSchema: GenMessage<EstimateStepRequest> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 15);
+
+/**
+ * What the step costs.
+ *
+ * @generated from message llmservingsim.v1.EstimateStepResponse
+ */
+export type EstimateStepResponse = Message<"llmservingsim.v1.EstimateStepResponse"> & {
+  /**
+   * All of it, in milliseconds.
+   *
+   * @generated from field: double duration_ms = 1;
+   */
+  durationMs: number;
+
+  /**
+   * Its parts, in the order in which they run.
+   *
+   * @generated from field: repeated llmservingsim.v1.OperatorCost operators = 2;
+   */
+  operators: OperatorCost[];
+
+  /**
+   * Where the numbers come from: `analytic`.
+   *
+   * @generated from field: string level = 3;
+   */
+  level: string;
+};
+
+/**
+ * Describes the message llmservingsim.v1.EstimateStepResponse.
+ * Use `create(EstimateStepResponseSchema)` to create a new message.
+ */
+export const EstimateStepResponseSchema: GenMessage<EstimateStepResponse> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 16);
+
+/**
+ * What one operator costs in a step, all its runs together.
+ *
+ * @generated from message llmservingsim.v1.OperatorCost
+ */
+export type OperatorCost = Message<"llmservingsim.v1.OperatorCost"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Milliseconds.
+   *
+   * @generated from field: double duration_ms = 2;
+   */
+  durationMs: number;
+
+  /**
+   * What bounds it: `compute`, `memory`, `link`, `latency`, `host`.
+   *
+   * @generated from field: string bound = 3;
+   */
+  bound: string;
+
+  /**
+   * Floating-point operations on each GPU.
+   *
+   * @generated from field: double flop = 4;
+   */
+  flop: number;
+
+  /**
+   * Bytes of memory traffic on each GPU.
+   *
+   * @generated from field: double bytes = 5;
+   */
+  bytes: number;
+
+  /**
+   * Bytes each GPU exchanges with others.
+   *
+   * @generated from field: double link_bytes = 6;
+   */
+  linkBytes: number;
+
+  /**
+   * How often it runs in the step: mostly the number of layers.
+   *
+   * @generated from field: uint32 count = 7;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message llmservingsim.v1.OperatorCost.
+ * Use `create(OperatorCostSchema)` to create a new message.
+ */
+export const OperatorCostSchema: GenMessage<OperatorCost> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 17);
 
 /**
  * Asks for the state.
@@ -247,7 +723,7 @@ export type GetStatusRequest = Message<"llmservingsim.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 5);
+  messageDesc(file_llmservingsim_v1_service, 18);
 
 /**
  * The state.
@@ -268,7 +744,7 @@ export type GetStatusResponse = Message<"llmservingsim.v1.GetStatusResponse"> & 
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 6);
+  messageDesc(file_llmservingsim_v1_service, 19);
 
 /**
  * Asks for the state again and again.
@@ -277,11 +753,18 @@ export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE_
  */
 export type WatchStatusRequest = Message<"llmservingsim.v1.WatchStatusRequest"> & {
   /**
-   * Milliseconds between messages. Default 1000.
+   * Milliseconds between messages, at least 10. Default 1000.
    *
    * @generated from field: double interval_ms = 1;
    */
   intervalMs: number;
+
+  /**
+   * Leave out states that are like the one before, time and lag apart.
+   *
+   * @generated from field: bool only_changes = 2;
+   */
+  onlyChanges: boolean;
 };
 
 /**
@@ -289,7 +772,7 @@ export type WatchStatusRequest = Message<"llmservingsim.v1.WatchStatusRequest"> 
  * Use `create(WatchStatusRequestSchema)` to create a new message.
  */
 export const WatchStatusRequestSchema: GenMessage<WatchStatusRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 7);
+  messageDesc(file_llmservingsim_v1_service, 20);
 
 /**
  * The state.
@@ -310,7 +793,7 @@ export type WatchStatusResponse = Message<"llmservingsim.v1.WatchStatusResponse"
  * Use `create(WatchStatusResponseSchema)` to create a new message.
  */
 export const WatchStatusResponseSchema: GenMessage<WatchStatusResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 8);
+  messageDesc(file_llmservingsim_v1_service, 21);
 
 /**
  * State of the live cluster.
@@ -366,6 +849,27 @@ export type ClusterStatus = Message<"llmservingsim.v1.ClusterStatus"> & {
    * @generated from field: repeated llmservingsim.v1.InstanceStatus instances = 7;
    */
   instances: InstanceStatus[];
+
+  /**
+   * Requests that run.
+   *
+   * @generated from field: uint32 running_requests = 8;
+   */
+  runningRequests: number;
+
+  /**
+   * Requests whose callers went away, since the start.
+   *
+   * @generated from field: double aborted_requests = 9;
+   */
+  abortedRequests: number;
+
+  /**
+   * Whether requests are no longer taken.
+   *
+   * @generated from field: bool draining = 10;
+   */
+  draining: boolean;
 };
 
 /**
@@ -373,7 +877,7 @@ export type ClusterStatus = Message<"llmservingsim.v1.ClusterStatus"> & {
  * Use `create(ClusterStatusSchema)` to create a new message.
  */
 export const ClusterStatusSchema: GenMessage<ClusterStatus> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 9);
+  messageDesc(file_llmservingsim_v1_service, 22);
 
 /**
  * KV memory of the cluster, in bytes.
@@ -408,7 +912,7 @@ export type MemoryUsage = Message<"llmservingsim.v1.MemoryUsage"> & {
  * Use `create(MemoryUsageSchema)` to create a new message.
  */
 export const MemoryUsageSchema: GenMessage<MemoryUsage> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 10);
+  messageDesc(file_llmservingsim_v1_service, 23);
 
 /**
  * State of one instance.
@@ -457,6 +961,20 @@ export type InstanceStatus = Message<"llmservingsim.v1.InstanceStatus"> & {
    * @generated from field: uint32 free_blocks = 6;
    */
   freeBlocks: number;
+
+  /**
+   * Blocks whose content a prefix look-up can find, free or in use.
+   *
+   * @generated from field: uint32 cached_blocks = 7;
+   */
+  cachedBlocks: number;
+
+  /**
+   * Model it serves.
+   *
+   * @generated from field: string model = 8;
+   */
+  model: string;
 };
 
 /**
@@ -464,7 +982,7 @@ export type InstanceStatus = Message<"llmservingsim.v1.InstanceStatus"> & {
  * Use `create(InstanceStatusSchema)` to create a new message.
  */
 export const InstanceStatusSchema: GenMessage<InstanceStatus> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 11);
+  messageDesc(file_llmservingsim_v1_service, 24);
 
 /**
  * Asks for models.
@@ -479,7 +997,7 @@ export type ListModelsRequest = Message<"llmservingsim.v1.ListModelsRequest"> & 
  * Use `create(ListModelsRequestSchema)` to create a new message.
  */
 export const ListModelsRequestSchema: GenMessage<ListModelsRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 12);
+  messageDesc(file_llmservingsim_v1_service, 25);
 
 /**
  * Models known by name.
@@ -500,7 +1018,7 @@ export type ListModelsResponse = Message<"llmservingsim.v1.ListModelsResponse"> 
  * Use `create(ListModelsResponseSchema)` to create a new message.
  */
 export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 13);
+  messageDesc(file_llmservingsim_v1_service, 26);
 
 /**
  * A model.
@@ -509,14 +1027,14 @@ export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PUR
  */
 export type Model = Message<"llmservingsim.v1.Model"> & {
   /**
-   * `org/name`.
+   * `org/name`, or the name it is served under.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * Parameters, derived from the configuration.
+   * Parameters, derived from the configuration; 0 = given times, no configuration.
    *
    * @generated from field: double num_parameters = 2;
    */
@@ -542,7 +1060,7 @@ export type Model = Message<"llmservingsim.v1.Model"> & {
  * Use `create(ModelSchema)` to create a new message.
  */
 export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 14);
+  messageDesc(file_llmservingsim_v1_service, 27);
 
 /**
  * Asks for hardware.
@@ -557,7 +1075,7 @@ export type ListHardwareRequest = Message<"llmservingsim.v1.ListHardwareRequest"
  * Use `create(ListHardwareRequestSchema)` to create a new message.
  */
 export const ListHardwareRequestSchema: GenMessage<ListHardwareRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 15);
+  messageDesc(file_llmservingsim_v1_service, 28);
 
 /**
  * Hardware known by name.
@@ -578,7 +1096,7 @@ export type ListHardwareResponse = Message<"llmservingsim.v1.ListHardwareRespons
  * Use `create(ListHardwareResponseSchema)` to create a new message.
  */
 export const ListHardwareResponseSchema: GenMessage<ListHardwareResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 16);
+  messageDesc(file_llmservingsim_v1_service, 29);
 
 /**
  * A GPU, as its data sheet describes it.
@@ -627,7 +1145,7 @@ export type Hardware = Message<"llmservingsim.v1.Hardware"> & {
  * Use `create(HardwareSchema)` to create a new message.
  */
 export const HardwareSchema: GenMessage<Hardware> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 17);
+  messageDesc(file_llmservingsim_v1_service, 30);
 
 /**
  * Runs simulations, and requests on the live cluster.
@@ -646,6 +1164,18 @@ export const SimulateService: GenService<{
     output: typeof SimulateResponseSchema;
   },
   /**
+   * A simulation that is steered while it runs: requests are submitted and cancelled, time is paced,
+   * and events come back. When the caller has nothing more to say, what is under way is finished and
+   * the report is the last message.
+   *
+   * @generated from rpc llmservingsim.v1.SimulateService.SimulateStream
+   */
+  simulateStream: {
+    methodKind: "bidi_streaming";
+    input: typeof SimulateStreamRequestSchema;
+    output: typeof SimulateStreamResponseSchema;
+  },
+  /**
    * Runs one request on the live cluster: its tokens as they are generated.
    *
    * @generated from rpc llmservingsim.v1.SimulateService.Generate
@@ -654,6 +1184,16 @@ export const SimulateService: GenService<{
     methodKind: "server_streaming";
     input: typeof GenerateRequestSchema;
     output: typeof GenerateResponseSchema;
+  },
+  /**
+   * What one step costs, operator by operator.
+   *
+   * @generated from rpc llmservingsim.v1.SimulateService.EstimateStep
+   */
+  estimateStep: {
+    methodKind: "unary";
+    input: typeof EstimateStepRequestSchema;
+    output: typeof EstimateStepResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_llmservingsim_v1_service, 0);
@@ -675,7 +1215,7 @@ export const StatusService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * The state now and again every interval.
+   * The state now and again every interval, or whenever it changes.
    *
    * @generated from rpc llmservingsim.v1.StatusService.WatchStatus
    */
