@@ -1,0 +1,66 @@
+/**
+ * One clear-text port for everything: HTTP/1.1, and HTTP/2 for native gRPC.
+ *
+ * An HTTP/2 connection begins with `PRI * HTTP/2.0`; three bytes tell. Both servers hand their requests
+ * to the same app, so every route answers on both. TLS needs no such trick: there ALPN says it.
+ */
+
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+
+const PREFACE = Buffer.from('PRI');
+
+/** For Fastify's `serverFactory`: looks like an HTTP server, and is one for HTTP/1.1. */
+export function portServer(listener: RequestListener): Server {
+  const http1 = createServer(listener);
+  const http2 = createHttp2Server(listener as never);
+  const sessions = new Set<ServerHttp2Session>();
+  http2.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  http2.on('sessionError', () => {});
+  const handOver = http1.listeners('connection') as ((socket: Socket) => void)[];
+  http1.removeAllListeners('connection');
+  http1.on('connection', (socket: Socket) => {
+    sniff(socket, (isHttp2) => {
+      if (isHttp2) http2.emit('connection', socket);
+      else for (const accept of handOver) accept.call(http1, socket);
+    });
+  });
+  const closeAll = http1.closeAllConnections.bind(http1);
+  http1.closeAllConnections = () => {
+    for (const session of sessions) session.destroy();
+    closeAll();
+  };
+  const closeIdle = http1.closeIdleConnections.bind(http1);
+  // An HTTP/2 session is never idle by itself: it is told to finish.
+  http1.closeIdleConnections = () => {
+    for (const session of sessions) session.close();
+    closeIdle();
+  };
+  return http1;
+}
+
+function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
+  let seen: Buffer = Buffer.alloc(0);
+  const onError = () => socket.destroy();
+  socket.once('error', onError);
+  const onReadable = () => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) return;
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const length = Math.min(seen.length, PREFACE.length);
+    const matches = seen.subarray(0, length).equals(PREFACE.subarray(0, length));
+    if (matches && length < PREFACE.length) return;
+    socket.removeListener('readable', onReadable);
+    socket.removeListener('error', onError);
+    socket.unshift(seen);
+    decide(matches);
+    socket.resume();
+  };
+  socket.on('readable', onReadable);
+}
+
+export const portOf = (server: Server): number => (server.address() as AddressInfo).port;
