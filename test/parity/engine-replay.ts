@@ -8,14 +8,16 @@
 
 import { createEngine } from '../../src/core/cluster/cluster.js';
 import type { Instance } from '../../src/core/cluster/instance.js';
-import type { SchedulerConfig, StepCost } from '../../src/core/engine.js';
+import type { RequestSpec, SchedulerConfig, StepCost } from '../../src/core/engine.js';
 import type { Request } from '../../src/core/request/request.js';
-import type { RequestOutcome, Tracer } from '../../src/core/trace/tracer.js';
+import type { Admission, RequestOutcome, Tracer } from '../../src/core/trace/tracer.js';
 import { TICKS_PER_NS } from '../../src/core/units.js';
 import {
   digest,
   type GoldenConfig,
+  type GoldenRequest,
   type GoldenScenario,
+  type Pair,
   type Replay,
   type Replayer,
   type RequestRow,
@@ -36,12 +38,18 @@ export const unitCost: StepCost = {
 };
 
 export const engineReplayers: Replayer[] = [
-  { name: 'engine', detail: 'full', supports, replay: (scenario) => replay(scenario, true) },
+  {
+    name: 'engine',
+    detail: 'full',
+    supports,
+    without: ['evict'],
+    replay: (scenario) => replay(scenario, true),
+  },
   { name: 'engine (runs)', detail: 'summary', supports, replay: (s) => replay(s, false) },
 ];
 
 function supports({ config }: GoldenScenario): boolean {
-  return !config.enable_prefix_caching && config.num_speculative_tokens === 0;
+  return config.num_speculative_tokens === 0;
 }
 
 export function schedulerConfig(config: GoldenConfig): SchedulerConfig {
@@ -66,6 +74,22 @@ export function schedulerConfig(config: GoldenConfig): SchedulerConfig {
   };
 }
 
+/** The request as the engine takes it: contents named, no tokens. */
+export function specOf({
+  prompt,
+  max_tokens,
+  prio,
+  out,
+}: Pick<GoldenRequest, 'prompt' | 'max_tokens' | 'prio' | 'out'>): RequestSpec {
+  return {
+    promptTokens: prompt.reduce((sum, [, length]) => sum + length, 0),
+    maxTokens: max_tokens,
+    priority: prio ?? 0,
+    prompt: prompt.map(([content, length, first = 0]) => ({ content, length, first })),
+    outputContent: out,
+  };
+}
+
 function replay(scenario: GoldenScenario, full: boolean): Replay {
   const { config, requests } = scenario;
   const rows = new Rows(requests.length);
@@ -81,12 +105,8 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
     inputLatencyNs: 0,
     tracer,
   });
-  const handles = requests.map(({ at, prompt, max_tokens, prio }, id) => {
-    const handle = engine.submit(at * STEP_NS, {
-      promptTokens: prompt.reduce((sum, [, length]) => sum + length, 0),
-      maxTokens: max_tokens,
-      priority: prio ?? 0,
-    });
+  const handles = requests.map((request, id) => {
+    const handle = engine.submit(request.at * STEP_NS, specOf(request));
     rows.ids.set(handle, id);
     return handle;
   });
@@ -130,6 +150,7 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
     preemptions: instance.scheduler.numPreemptions,
     peak_blocks: instance.stats.peakBlocksUsed,
     req: [],
+    ...(config.enable_prefix_caching && { prefix: rows.prefix }),
   };
   const lines = full ? recorder.lines() : undefined;
   // What is left is told by taking it away.
@@ -158,9 +179,26 @@ class Rows {
     ]);
   }
 
+  readonly prefix = {
+    queries: 0,
+    hits: 0,
+    requests: 0,
+    preempted_queries: 0,
+    preempted_hits: 0,
+    preempted_requests: 0,
+  };
+
   readonly tracer: Tracer = {
     requestFinish: (outcome) => this.end(outcome),
+    requestSchedule: (_at, _handle, admission) => this.admitted(admission),
   };
+
+  admitted({ resumed, knownTokens, cachedTokens }: Admission): void {
+    const prefix = resumed ? 'preempted_' : '';
+    this.prefix[`${prefix}queries`] += knownTokens;
+    this.prefix[`${prefix}hits`] += cachedTokens;
+    this.prefix[`${prefix}requests`] += 1;
+  }
 
   end(outcome: RequestOutcome): void {
     const { handle, reason, scheduledAt, firstTokenAt, endedAt } = outcome;
@@ -193,9 +231,21 @@ class Recorder {
 
   lines(): StepLine[] {
     const idle = this.scenario.config.num_gpu_blocks - 1;
+    const caching = this.scenario.config.enable_prefix_caching;
+    let cached: Pair = [0, 0];
     const all = [...this.#lines.values()]
       .sort((a, b) => a.s - b.s)
-      .map((line) => ({ free: [idle, idle] as const, run: [], wait: [], ...line }));
+      .map((line): StepLine => {
+        // A line of cancellations alone leaves the cache as it was.
+        cached = line.cached ?? [cached[1], cached[1]];
+        return {
+          free: [idle, idle],
+          ...(caching && { cached }),
+          run: [],
+          wait: [],
+          ...line,
+        };
+      });
     return this.scenario.trace === 'digest' ? all.map(digest) : all;
   }
 
@@ -219,8 +269,15 @@ class Recorder {
 
   readonly tracer: Tracer = {
     requestArrive: (at, handle) => this.#push(Math.ceil(at / STEP_NS), 'add', handle),
-    requestSchedule: (at, handle, { resumed }) =>
-      this.#push(at / STEP_NS, resumed ? 'res' : 'new', handle),
+    requestSchedule: (at, handle, admission) => {
+      this.rows.admitted(admission);
+      const { resumed, cachedTokens, knownTokens } = admission;
+      this.#push(at / STEP_NS, resumed ? 'res' : 'new', handle);
+      if (!this.scenario.config.enable_prefix_caching) return;
+      const line = this.#line(at / STEP_NS);
+      const hit = [this.rows.ids.get(handle)!, cachedTokens, knownTokens] as const;
+      line.hit = [...(line.hit ?? []), hit];
+    },
     requestPreempt: (at, handle) => this.#push(at / STEP_NS, 'pre', handle),
     requestFinish: (outcome) => {
       this.rows.end(outcome);
@@ -230,7 +287,7 @@ class Recorder {
       if (reason !== 'abort') this.#push(s - 1, 'fin', handle);
       else this.#push(s, endedAt % STEP_NS === 0 ? 'abort' : 'abort2', handle);
     },
-    called: ({ at, scheduled, freeBlocks, running, waiting }) => {
+    called: ({ at, scheduled, freeBlocks, cachedBlocks, running, waiting }) => {
       const line = this.#line(at / STEP_NS);
       const { ids } = this.rows;
       line.sched = scheduled.map(({ handle, numTokens, numComputedTokens }) => [
@@ -239,7 +296,7 @@ class Recorder {
         numComputedTokens,
       ]);
       this.#batches.push(line.s);
-      this.#settle(line, freeBlocks, running(), waiting());
+      this.#settle(line, [freeBlocks, cachedBlocks], running(), waiting());
     },
     tokens: ({ at, count, handles }) => {
       if (!this.scenario.config.async_scheduling) return;
@@ -247,9 +304,9 @@ class Recorder {
       const { ids } = this.rows;
       line.out = Array.from(handles.subarray(0, count), (handle) => [ids.get(handle)!, 1]);
     },
-    updated: ({ at, freeBlocks, running, waiting }) => {
+    updated: ({ at, freeBlocks, cachedBlocks, running, waiting }) => {
       const line = this.#line(at / STEP_NS - 1);
-      this.#settle(line, freeBlocks, running(), waiting());
+      this.#settle(line, [freeBlocks, cachedBlocks], running(), waiting());
       if (!this.scenario.config.async_scheduling) return;
       // The oldest batch, unless it is the one just scheduled and somebody may still join the next.
       const nothing = line.sched?.length === 0 && line.run?.length === 0 && line.wait?.length === 0;
@@ -262,14 +319,22 @@ class Recorder {
   settleLast({ kv, scheduler }: Instance): void {
     const last = this.#line(Math.max(...this.#lines.keys()));
     const handles = (list: Iterable<Request>) => Array.from(list, ({ handle }) => handle);
-    this.#settle(last, kv.free, handles(scheduler.running), handles(scheduler.waiting));
+    this.#settle(
+      last,
+      [kv.free, kv.cachedBlocks],
+      handles(scheduler.running),
+      handles(scheduler.waiting),
+    );
     if (this.scenario.config.async_scheduling && this.#batches.length > 1)
       last.upd = this.#batches.shift()!;
   }
 
-  #settle(line: Open, free: number, running: number[], waiting: number[]): void {
+  #settle(line: Open, [free, cached]: Pair, running: number[], waiting: number[]): void {
     const { ids } = this.rows;
     line.free = line.free ? [line.free[0], free] : [free, free];
+    if (this.scenario.config.enable_prefix_caching) {
+      line.cached = line.cached ? [line.cached[0], cached] : [cached, cached];
+    }
     line.run = running.map((handle) => ids.get(handle)!);
     line.wait = waiting.map((handle) => ids.get(handle)!);
   }

@@ -55,7 +55,10 @@ function checkInstance({ scheduler, kv, config }: Instance): void {
   invariant(context === decodes.sumComputed, 'Σ context = recount');
   invariant(numPrefills === scheduler.numPrefills, 'prefills = members mid-prompt');
   invariant(numLimbo === scheduler.numLimbo, 'limbo = members that await their end');
-  invariant(used + kv.free === kv.capacity, 'used + free = blocks of the pool');
+  invariant(
+    used - kv.sharedBlocks + kv.free === kv.capacity,
+    'used (shared ones once) + free = blocks of the pool',
+  );
   let queued = 0;
   for (const request of waiting) {
     queued++;

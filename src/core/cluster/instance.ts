@@ -12,11 +12,13 @@
 
 import type { FinishReason, InstanceConfig, InstanceSnapshot, StepCost } from '../engine.js';
 import { CountedPool, type KvPool } from '../kv/kv-pool.js';
+import { PrefixPool } from '../kv/prefix-pool.js';
 import { InstanceStats } from '../metrics/instance-stats.js';
 import type { InstanceReport } from '../metrics/report.js';
 import type { RunMetrics } from '../metrics/run-metrics.js';
 import { NEVER, type Request, type RequestTable } from '../request/request.js';
 import { Batch } from '../sched/batch.js';
+import { DecodeSet } from '../sched/decode-set.js';
 import { Run } from '../sched/run.js';
 import { Scheduler } from '../sched/scheduler.js';
 import type { Tracer } from '../trace/tracer.js';
@@ -58,9 +60,12 @@ export class Instance {
     const { scheduler, cost } = config;
     this.#cost = cost;
     this.#async = scheduler.asyncScheduling;
-    this.kv = new CountedPool(scheduler.numGpuBlocks, scheduler.blockSize);
+    const decodes = new DecodeSet(scheduler.blockSize, scheduler.maxModelLen, cost.window);
+    this.kv = scheduler.enablePrefixCaching
+      ? new PrefixPool(scheduler, decodes, 0)
+      : new CountedPool(scheduler.numGpuBlocks);
     this.#tell = new InstanceTeller(this, tracer);
-    this.scheduler = new Scheduler(scheduler, this.kv, cost.window, this.#tell);
+    this.scheduler = new Scheduler(scheduler, this.kv, decodes, cost.window, this.#tell);
   }
 
   /** The instant up to which everything is decided: the start of the step under way, or of the idle time. */
@@ -308,7 +313,9 @@ export class Instance {
     }
     for (let i = 0; i < stalling.size; i++) {
       const request = stalling.at(i);
-      if (request) request.stalledSince = now;
+      if (!request) continue;
+      request.stalledSince = now;
+      this.scheduler.received(request);
     }
   }
 
@@ -324,6 +331,7 @@ export class Instance {
   }
 
   #finish(request: Request, now: TimeNs): void {
+    this.scheduler.received(request);
     this.scheduler.remove(request);
     const { spec, numOutputTokens } = request;
     const reason = numOutputTokens < spec.maxTokens ? 'length' : (spec.finishReason ?? 'length');

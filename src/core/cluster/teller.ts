@@ -40,8 +40,10 @@ export class InstanceTeller implements SchedulerEars {
 
   admitted(request: Request, cachedTokens: number, resumed: boolean): void {
     const { owner } = this;
-    owner.stats.prefixQueries += request.known;
-    owner.stats.prefixHits += cachedTokens;
+    if (owner.config.scheduler.enablePrefixCaching) {
+      owner.stats.prefixQueries += request.known;
+      owner.stats.prefixHits += cachedTokens;
+    }
     if (!this.tracer.requestSchedule) return;
     this.tracer.requestSchedule(owner.now, request.handle, {
       instance: owner.index,

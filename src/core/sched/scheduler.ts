@@ -16,7 +16,7 @@ import { NEVER, type Request } from '../request/request.js';
 import { RequestList } from '../request/request-list.js';
 import type { TimeNs } from '../units.js';
 import { addPrefill, type Batch, RequestBag } from './batch.js';
-import { DecodeSet } from './decode-set.js';
+import type { DecodeSet } from './decode-set.js';
 import { policyNamed } from './policies/index.js';
 import type { SchedulerPolicy } from './policy.js';
 
@@ -35,7 +35,6 @@ const FOREVER = Number.MAX_SAFE_INTEGER;
 export class Scheduler {
   readonly running = new RequestList();
   readonly waiting = new RequestList();
-  readonly decodes: DecodeSet;
   /** The running requests that still compute known tokens, in running order. */
   readonly prefills: Request[] = [];
   numPrefills = 0;
@@ -59,14 +58,16 @@ export class Scheduler {
   #executed = 0;
   #lastPrefill = Number.NEGATIVE_INFINITY;
   #capacityBound = false;
+  /** The call in which the head of the queue, not admitted, may find more in the cache than it did. */
+  #headGainsAt = Infinity;
 
   constructor(
     private readonly config: SchedulerConfig,
     private readonly kv: KvPool,
+    readonly decodes: DecodeSet,
     private readonly window: number,
     private readonly ears: SchedulerEars,
   ) {
-    this.decodes = new DecodeSet(config.blockSize, config.maxModelLen, window);
     this.#policy = policyNamed(config.policy);
     this.#maxRunning = Math.min(config.maxNumSeqs, config.maxNumActiveSeqs);
     this.#watermarkBlocks = Math.floor(config.watermark * config.numGpuBlocks);
@@ -76,9 +77,9 @@ export class Scheduler {
     return this.running.size + this.waiting.size;
   }
 
-  /** Tokens whose KV is held by running requests. */
+  /** Tokens whose KV is held by running requests; what they share counts once. */
   get residentTokens(): number {
-    let tokens = this.decodes.sumComputed;
+    let tokens = this.decodes.sumComputed - this.kv.sharedBlocks * this.config.blockSize;
     for (let i = 0; i < this.numPrefills; i++) tokens += this.prefills[i]!.computed;
     return tokens;
   }
@@ -96,13 +97,16 @@ export class Scheduler {
     const threshold = this.#threshold(queued);
     this.held = this.#holds();
     this.preemptedInCall = 0;
+    this.#headGainsAt = Infinity;
 
     // The running: all at once where the sums allow it, one by one where they do not.
     let budget = config.maxNumScheduledTokens;
     const wanted = this.#chunks(threshold, budget - decodes.size);
     let numDecodes = decodes.size;
-    if (wanted >= 0 && this.#takeBlocks()) budget -= numDecodes + wanted;
-    else {
+    if (wanted >= 0 && this.#takeBlocks()) {
+      budget -= numDecodes + wanted;
+      this.#publishChunks(batch.call);
+    } else {
       numDecodes = this.#walk(now, batch, inFlight, threshold);
       budget -= this.#walkedTokens;
     }
@@ -142,6 +146,8 @@ export class Scheduler {
       const held = this.#lastPrefill + this.config.prefillScheduleInterval - 1 - this.#executed;
       if (held < calls) calls = held;
     }
+    const gain = this.#headGainsAt - 1 - this.decodes.calls;
+    if (gain < calls) calls = gain;
     if (calls <= 0) return 0;
     return this.decodes.callsWithin(this.kv.free, calls);
   }
@@ -178,7 +184,7 @@ export class Scheduler {
         this.#dropPrefill(request);
         break;
       case 'decode':
-        this.decodes.leave(request);
+        this.#leave(request);
         request.lastCall = this.decodes.calls;
         break;
       case 'limbo':
@@ -188,7 +194,28 @@ export class Scheduler {
         return;
     }
     this.running.remove(request);
-    this.kv.release(request, request.computed);
+    this.kv.release(request, this.#blocks(request.computed));
+  }
+
+  /**
+   * A token that was in flight has come: what it completed can be found from now on (35). Needed only
+   * for those that no further call would publish.
+   */
+  received(request: Request): void {
+    if (!this.config.asyncScheduling) return;
+    if (request.phase === 'decode') request.computed = this.decodes.computed(request);
+    else if (request.phase !== 'limbo') return;
+    this.kv.publish(request, request.computed, this.decodes.calls, true);
+  }
+
+  #join(request: Request): void {
+    this.decodes.join(request);
+    this.kv.follow(request);
+  }
+
+  #leave(request: Request): void {
+    this.kv.unfollow(request);
+    this.decodes.leave(request);
   }
 
   // ---- the running list ----
@@ -304,7 +331,10 @@ export class Scheduler {
       if (need > 0) kv.take(need);
       request.walkedCall = call;
       if (decoding) numDecodes++;
-      else request.chunk = chunk;
+      else {
+        request.chunk = chunk;
+        kv.publish(request, computed + chunk, call, false);
+      }
       budget -= chunk;
       request = request.next;
     }
@@ -318,7 +348,7 @@ export class Scheduler {
     for (let request = this.running.head; request; request = request.next) {
       if (request.phase !== 'decode' || request.walkedCall === call) continue;
       this.#stall(request, now, inFlight);
-      this.decodes.leave(request);
+      this.#leave(request);
       this.#leftOut.add(request);
     }
   }
@@ -337,11 +367,12 @@ export class Scheduler {
   #preempt(request: Request, now: TimeNs, inFlight: Batch | undefined, served: number): void {
     this.#stall(request, now, inFlight);
     if (request.phase === 'decode') {
-      this.decodes.leave(request);
+      this.#leave(request);
       request.lastCall = this.decodes.calls;
+      if (served > 0) this.#publishServed(request);
     } else if (request.phase === 'prefill') this.#dropPrefill(request);
     else this.numLimbo--;
-    this.kv.release(request, request.computed + served);
+    this.kv.release(request, this.#blocks(request.computed + served));
     this.running.remove(request);
     request.computed = 0;
     request.chunk = 0;
@@ -351,6 +382,12 @@ export class Scheduler {
     this.preemptedInCall++;
     this.numPreemptions++;
     this.ears.preempted(request);
+  }
+
+  /** A decode that was served in this call has published its block, although it goes (26, 35). */
+  #publishServed(request: Request): void {
+    const inFlight = this.config.asyncScheduling ? 1 : 0;
+    this.kv.publish(request, request.computed + 1 - inFlight, this.decodes.calls + 1, false);
   }
 
   /** Notes since when `request` has had no token: now, or when the one in flight is delivered. */
@@ -392,6 +429,15 @@ export class Scheduler {
     return any;
   }
 
+  /** The blocks that the chunks of this call fill can be found from now on (26). */
+  #publishChunks(call: number): void {
+    for (let i = 0; i < this.numPrefills; i++) {
+      const request = this.prefills[i]!;
+      if (request.chunk > 0)
+        this.kv.publish(request, request.computed + request.chunk, call, false);
+    }
+  }
+
   // ---- the waiting queue ----
 
   /** Admits from the head while it fits (7–13). Whether anyone was admitted with more than one token (47). */
@@ -402,6 +448,7 @@ export class Scheduler {
       const request = this.waiting.head;
       if (!request) break;
       const hit = kv.lookUp(request);
+      this.#headGainsAt = kv.gainsAtCall;
       const want = request.known - hit;
       if (this.held && want > 1) break; // (45)
       let chunk = Math.min(want, threshold);
@@ -420,11 +467,13 @@ export class Scheduler {
 
       this.waiting.remove(request);
       const resumed = request.scheduledAt !== NEVER;
-      kv.admit(request, hit, blocks - hitBlocks);
+      kv.admit(request, blocks - hitBlocks);
+      this.#headGainsAt = Infinity;
       request.phase = 'prefill';
       request.computed = hit;
       request.chunk = chunk;
       request.position = this.#nextPosition++;
+      kv.publish(request, hit + chunk, batch.call, false);
       if (!resumed) {
         request.scheduledAt = now;
         request.cachedTokens = hit;
@@ -444,7 +493,7 @@ export class Scheduler {
 
   /** Advances prefills; completed ones decode from here on. Last tokens go to limbo. */
   #settle(batch: Batch, numDecodes: number): void {
-    const { decodes, prefills, kv } = this;
+    const { decodes, prefills } = this;
     const call = decodes.calls;
     batch.steady = numDecodes;
     for (let i = 0; i < this.#rejoined.size; i++) {
@@ -461,7 +510,6 @@ export class Scheduler {
     for (let i = 0; i < this.numPrefills; i++) {
       const request = prefills[i]!;
       request.computed += request.chunk;
-      if (request.chunk > 0) kv.publish(request, request.computed);
       request.chunk = 0;
       if (request.computed < request.known) {
         prefills[kept++] = request;
@@ -474,7 +522,7 @@ export class Scheduler {
       if (request.computed >= request.endComputed) {
         request.known = request.computed + 1;
         this.#toLimbo(request, batch);
-      } else decodes.join(request);
+      } else this.#join(request);
     }
     this.numPrefills = kept;
 
@@ -482,7 +530,7 @@ export class Scheduler {
       const request = this.#leftOut.at(i)!;
       request.firstCall = call + 1;
       request.lastCall = FOREVER;
-      decodes.join(request);
+      this.#join(request);
       this.#rejoined.add(request);
     }
     this.#leftOut.clear();
@@ -491,7 +539,7 @@ export class Scheduler {
   /** Decodes whose last token this call samples have nothing left to schedule. */
   #retire(batch: Batch): void {
     for (let request = this.decodes.due(); request; request = this.decodes.due()) {
-      this.decodes.leave(request);
+      this.#leave(request);
       this.#toLimbo(request, batch);
     }
   }

@@ -1,0 +1,334 @@
+/**
+ * KV with a prefix cache: vLLM's automatic prefix caching, at a cost per stretch of a prompt instead of
+ * per block.
+ *
+ * Three ideas make that exact:
+ *
+ *   free blocks   those without a content are always used before those with one (rule 23), so the free
+ *                 list is a number and a list of contents, oldest first; `free −= n` evicts as many
+ *                 contents as then find no room
+ *   decodes       publish a block every blockSize calls; which call, follows from when they joined. So
+ *                 nothing is done until a decode leaves, or a look-up arrives at a block it may have
+ *                 published meanwhile
+ *   duplicates    requests that compute the same blocks at the same time hold a copy each. Copies know
+ *                 when they were cached, so one that is entered late still comes first where it should
+ *
+ * A content is never cached without the ones before it: whoever holds a block holds a copy of those
+ * before it, and releases them later.
+ */
+
+import type { SchedulerConfig } from '../engine.js';
+import type { Request } from '../request/request.js';
+import type { DecodeSet } from '../sched/decode-set.js';
+import { BlockTable } from './block-table.js';
+import { Chain } from './chain.js';
+import type { KvPool } from './kv-pool.js';
+import { Copy, Stretch } from './stretch.js';
+import { UnusedCopies } from './unused-copies.js';
+
+/** Added to the position of what an update publishes: after all that its call published. */
+const LATE = 2 ** 40;
+
+export class PrefixPool implements KvPool {
+  free: number;
+  readonly capacity: number;
+  sharedBlocks = 0;
+  hitFreeBlocks = 0;
+  gainsAtCall = Infinity;
+
+  readonly #blockSize: number;
+  readonly #lookahead: number;
+  /** Computed tokens of a decode that have not been received: their block has no content yet (35). */
+  readonly #inFlight: 0 | 1;
+  /** Cursors: of the request that looks up, and of the one that publishes. */
+  readonly #chain: Chain;
+  readonly #writing: Chain;
+  readonly #unused = new UnusedCopies();
+  /** Where the blocks of base model and no salt begin, and those of every other pair of them. */
+  readonly #root = new Stretch();
+  readonly #roots = new Map<string, Stretch>();
+  /** By slot of the request. */
+  readonly #tables: BlockTable[] = [];
+  /** Distinct contents entered; decodes may owe some. */
+  #numContents = 0;
+  /** What the last look-up found; of the last one only `#lastHitBlocks`. */
+  readonly #hits: Stretch[] = [];
+  #numHits = 0;
+  #lastHitBlocks = 0;
+  /** Records to use again. */
+  readonly #spareStretches: Stretch[] = [];
+  readonly #spareCopies: Copy[] = [];
+
+  constructor(
+    config: SchedulerConfig,
+    private readonly decodes: DecodeSet,
+    lookahead: number,
+  ) {
+    this.capacity = config.numGpuBlocks - 1;
+    this.free = this.capacity;
+    this.#blockSize = config.blockSize;
+    this.#lookahead = lookahead;
+    this.#inFlight = config.asyncScheduling ? 1 : 0;
+    this.#chain = new Chain(config.blockSize, lookahead);
+    this.#writing = new Chain(config.blockSize, lookahead);
+  }
+
+  get cachedBlocks(): number {
+    for (const table of this.#tables) if (table?.following) this.#catchUp(table);
+    return this.#numContents;
+  }
+
+  // ---- looking up ----
+
+  lookUp(request: Request): number {
+    const chain = this.#chain;
+    // At least one token is computed again, so that there is something to sample from (27).
+    const limit = this.#fullBlocks(request.known);
+    let blocks = 0;
+    let at = this.#rootOf(request);
+    this.#numHits = 0;
+    this.hitFreeBlocks = 0;
+    this.gainsAtCall = Infinity;
+    chain.begin(request);
+    while (blocks < limit) {
+      chain.moveTo(blocks);
+      if (at.writers) this.#letWrite(at, chain.key);
+      const child = at.childAt(chain);
+      if (!child) {
+        if (at.writers) this.gainsAtCall = this.#nextWriteAt(at, chain.key);
+        break;
+      }
+      const found = Math.min(child.numBlocks, chain.blocks, limit - blocks);
+      this.#hits[this.#numHits++] = child;
+      this.#lastHitBlocks = found;
+      if (child.copies!.users === 0) this.hitFreeBlocks += found;
+      blocks += found;
+      if (found < child.numBlocks) break;
+      at = child;
+    }
+    return blocks * this.#blockSize;
+  }
+
+  /** Decodes at the end of `tip` that filled the block with this hash enter what they owe. */
+  #letWrite(tip: Stretch, key: number): void {
+    for (let table = tip.writers; table; ) {
+      const next: BlockTable | undefined = table.nextWriter;
+      if (table.nextKey === key) this.#catchUp(table);
+      table = next;
+    }
+  }
+
+  #nextWriteAt(tip: Stretch, key: number): number {
+    let call = Infinity;
+    for (let table = tip.writers; table; table = table.nextWriter) {
+      if (table.nextKey === key) call = Math.min(call, this.#fillsAt(table.request, table.blocks));
+    }
+    return call;
+  }
+
+  /** The call in which a decode publishes its block `block`. */
+  #fillsAt(request: Request, block: number): number {
+    return (block + 1) * this.#blockSize + this.#inFlight - request.offset;
+  }
+
+  /** Whole blocks before the last of `known` tokens whose identity these tokens decide. */
+  #fullBlocks(known: number): number {
+    return Math.floor((known - Math.max(1, this.#lookahead)) / this.#blockSize);
+  }
+
+  #rootOf({ spec }: Request): Stretch {
+    if (spec.cacheSalt === undefined && spec.lora === undefined) return this.#root;
+    const name = JSON.stringify([spec.cacheSalt, spec.lora]);
+    let root = this.#roots.get(name);
+    if (!root) {
+      root = new Stretch();
+      this.#roots.set(name, root);
+    }
+    return root;
+  }
+
+  // ---- taking and giving ----
+
+  admit(request: Request, fresh: number): void {
+    const table = this.#tableOf(request);
+    table.clear(this.#rootOf(request));
+    for (let i = 0; i < this.#numHits; i++) {
+      let stretch = this.#hits[i]!;
+      const blocks = i === this.#numHits - 1 ? this.#lastHitBlocks : stretch.numBlocks;
+      if (blocks < stretch.numBlocks) stretch = this.#split(stretch, blocks);
+      const copy = stretch.copies!;
+      if (copy.users++ === 0) {
+        this.#unused.remove(copy);
+        this.free -= blocks;
+      } else this.sharedBlocks += blocks;
+      table.push(copy, blocks);
+    }
+    this.take(fresh);
+  }
+
+  take(blocks: number): void {
+    this.free -= blocks;
+    if (this.#unused.numBlocks > this.free) this.#evict(this.#unused.numBlocks - this.free);
+  }
+
+  release(request: Request, blocks: number): void {
+    const table = this.#tableOf(request);
+    this.free += blocks - table.blocks;
+    for (let i = table.size - 1; i >= 0; i--) {
+      let copy: Copy | undefined = table.copies[i]!;
+      for (let left = table.counts[i]!; left > 0; copy = copy!.above) {
+        const { numBlocks } = copy!.stretch;
+        left -= numBlocks;
+        if (--copy!.users > 0) {
+          this.sharedBlocks -= numBlocks;
+          continue;
+        }
+        this.#unused.push(copy!);
+        this.free += numBlocks;
+      }
+    }
+    table.clear(this.#root);
+  }
+
+  /** Forgets `blocks` contents that nobody uses: the oldest, and of a copy the last. */
+  #evict(blocks: number): void {
+    for (let left = blocks; left > 0; ) {
+      const copy = this.#unused.oldest!;
+      let { stretch } = copy;
+      const evicted = Math.min(left, stretch.numBlocks);
+      left -= evicted;
+      if (copy.next || stretch.copies !== copy) {
+        // Others hold it too: only this copy goes.
+        if (evicted < stretch.numBlocks) this.#split(stretch, stretch.numBlocks - evicted);
+        stretch = copy.stretch;
+        this.#unused.remove(copy);
+        stretch.drop(copy);
+        this.#spareCopies.push(copy);
+        continue;
+      }
+      this.#numContents -= evicted;
+      if (evicted < stretch.numBlocks) {
+        stretch.numBlocks -= evicted;
+        this.#unused.numBlocks -= evicted;
+        continue;
+      }
+      this.#unused.remove(copy);
+      stretch.leave();
+      stretch.copies = undefined;
+      this.#spareCopies.push(copy);
+      this.#spareStretches.push(stretch);
+    }
+  }
+
+  // ---- publishing ----
+
+  publish(request: Request, tokens: number, call: number, late: boolean): void {
+    const table = this.#tableOf(request);
+    const blocks = Math.floor(tokens / this.#blockSize);
+    if (blocks <= table.blocks) return;
+    const wasFollowing = table.following;
+    if (wasFollowing) table.stopWaiting();
+    this.#append(table, blocks, call, 0, late ? request.position + LATE : request.position);
+    if (wasFollowing) this.#wait(table);
+  }
+
+  follow(request: Request): void {
+    this.#wait(this.#tableOf(request));
+  }
+
+  unfollow(request: Request): void {
+    const table = this.#tableOf(request);
+    if (!table.following) return;
+    this.#catchUp(table);
+    table.stopWaiting();
+  }
+
+  #wait(table: BlockTable): void {
+    this.#writing.begin(table.request);
+    this.#writing.moveTo(table.blocks);
+    table.awaitAt(table.tip, this.#writing.key);
+  }
+
+  /** Enters what a decode has published since it was looked at last. */
+  #catchUp(table: BlockTable): void {
+    const { request } = table;
+    const tokens = this.decodes.computed(request) - this.#inFlight;
+    const blocks = Math.floor(tokens / this.#blockSize);
+    if (blocks <= table.blocks) return;
+    table.stopWaiting();
+    const call = this.#fillsAt(request, table.blocks);
+    this.#append(table, blocks, call, this.#blockSize, request.position);
+    this.#wait(table);
+  }
+
+  /**
+   * Enters the next contents of a request, up to `blocks` in all. The first is cached in `call`, each
+   * further one `stride` calls later.
+   */
+  #append(table: BlockTable, blocks: number, call: number, stride: number, position: number): void {
+    const chain = this.#writing;
+    const from = table.blocks;
+    chain.begin(table.request);
+    while (table.blocks < blocks) {
+      chain.moveTo(table.blocks);
+      const copy = this.#newCopy(call + (table.blocks - from) * stride, stride, position);
+      let count = Math.min(chain.blocks, blocks - table.blocks);
+      let stretch = table.tip.childAt(chain);
+      if (stretch) {
+        count = stretch.sameOrder(copy, Math.min(count, stretch.numBlocks));
+        if (count < stretch.numBlocks) stretch = this.#split(stretch, count);
+      } else {
+        stretch = this.#newStretch(chain, count);
+        table.tip.add(stretch);
+        this.#numContents += count;
+      }
+      stretch.enter(copy);
+      table.push(copy, count);
+    }
+  }
+
+  /** Cuts a stretch, and each of its copies, after `numBlocks` blocks; returns the first part. */
+  #split(lower: Stretch, numBlocks: number): Stretch {
+    const upper = this.#spareStretches.pop() ?? new Stretch();
+    lower.giveTo(upper, numBlocks, this.#blockSize);
+    for (let copy = lower.copies; copy; copy = copy.next) {
+      const first = this.#newCopy(copy.call, copy.stride, copy.position);
+      first.users = copy.users;
+      first.above = copy.above;
+      copy.above = first;
+      copy.call += numBlocks * copy.stride;
+      upper.enter(first);
+      if (copy.users === 0) this.#unused.split(copy, first);
+    }
+    return upper;
+  }
+
+  #tableOf(request: Request): BlockTable {
+    const table = this.#tables[request.slot];
+    if (table) return table;
+    const created = new BlockTable(request, this.#root);
+    this.#tables[request.slot] = created;
+    return created;
+  }
+
+  #newStretch({ key, content, first, pieces, numPieces }: Chain, numBlocks: number): Stretch {
+    const stretch = this.#spareStretches.pop() ?? new Stretch();
+    stretch.key = key;
+    stretch.content = content;
+    stretch.first = first;
+    stretch.pieces = numPieces > 0 ? pieces.slice(0, numPieces) : undefined;
+    stretch.numBlocks = numBlocks;
+    return stretch;
+  }
+
+  #newCopy(call: number, stride: number, position: number): Copy {
+    const copy = this.#spareCopies.pop() ?? new Copy();
+    copy.users = 1;
+    copy.above = undefined;
+    copy.next = undefined;
+    copy.call = call;
+    copy.stride = stride;
+    copy.position = position;
+    return copy;
+  }
+}
