@@ -11,6 +11,7 @@ import {
 import { jsonText } from '../report/result-json.js';
 import type { Composition } from './compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
+import { RUN_FILES } from './run-files.js';
 import type { Flags, FlagVariant } from './simulate-flags.js';
 import { type Base, composeFlags, runOnce, saveResult } from './simulate-run.js';
 
@@ -46,11 +47,7 @@ export async function compare(
   return stopped ? INTERRUPTED : OK;
 }
 
-const ONE_RUN = [
-  ['saveRequests', '--save-requests'],
-  ['dryRun', '--dry-run'],
-  ['findRate', '--find-rate'],
-] as const;
+const ONE_RUN = [...RUN_FILES, ['dryRun', '--dry-run'], ['findRate', '--find-rate']] as const;
 
 /** What cannot be (a model that does not fit) is a row of the table; wrong names are errors. */
 function attempt(flags: Flags, base: Base | undefined): Composition | ConfigError {

@@ -3,11 +3,11 @@
 import { writeFileSync } from 'node:fs';
 import type { FieldName, ScenarioRequest } from '../config/scenario-request.js';
 import { checkOutput, unwritable } from '../report/output-file.js';
-import { RequestRows } from '../report/request-rows.js';
 import type { Run } from '../report/run.js';
 import { type Composition, compose, type Naming, start } from './compose.js';
 import type { Io } from './io.js';
 import { runToEnd } from './progress.js';
+import { asksForFiles, openRunFiles } from './run-files.js';
 import {
   type Flags,
   flagName,
@@ -60,30 +60,29 @@ export const textFlag = (flags: Flags, key: string): string | undefined => {
   return typeof value === 'string' ? value : undefined;
 };
 
-/** Simulates to its end, or until Ctrl-C. */
+/**
+ * Simulates to its end, or until Ctrl-C.
+ *
+ * @param withFiles whether this is the run that the files asked for tell about
+ */
 export async function runOnce(
   composition: Composition,
   flags: Flags,
   io: Io,
-  rowsPath?: string,
+  withFiles = false,
 ): Promise<Run> {
   const slo = sloFromFlags(flags);
   const percentiles = percentilesFromFlags(flags);
   const pricePerGpuHour = priceFromFlags(flags);
-  const rows = rowsPath === undefined ? undefined : new RequestRows(rowsPath);
-  const tracers = rows ? [rows] : [];
+  const files = withFiles && asksForFiles(flags) ? await openRunFiles(flags, composition) : [];
+  const exact = withFiles && flags.saveRequests !== undefined;
   try {
-    const started = start(composition, {
-      slo,
-      percentiles,
-      pricePerGpuHour,
-      tracers,
-      exact: rows !== undefined,
-    });
+    const options = { slo, percentiles, pricePerGpuHour, tracers: files, exact };
+    const started = start(composition, options);
     const { stopped } = await runToEnd(started.simulation, started.numRequests, io);
     return started.run(stopped);
   } finally {
-    rows?.close();
+    for (const file of files) file.close();
   }
 }
 

@@ -1,14 +1,12 @@
 /**
  * One row per request, written as requests end: JSON Lines, or CSV when the file is called so.
  *
- * Rows are collected into chunks and written synchronously, so memory does not grow with the run. A
- * row can be replayed: both forms are trace formats.
+ * A row can be replayed: both forms are trace formats.
  */
 
-import { closeSync, writeSync } from 'node:fs';
 import type { RequestOutcome, Tracer } from '../core/trace/tracer.js';
 import { NS_PER_MS } from '../core/units.js';
-import { openOutput, unwritable } from './output-file.js';
+import { TextFile } from './text-file.js';
 
 export const ROW_COLUMNS = [
   'request_id',
@@ -49,44 +47,35 @@ export function rowOf(outcome: RequestOutcome): RequestRow {
   };
 }
 
-const CHUNK_CHARS = 65_536;
-
 export class RequestRows implements Tracer {
   readonly #csv: boolean;
-  readonly #path: string;
-  readonly #fd: number;
-  #chunk = '';
+  readonly #file: TextFile;
 
   /** @throws {ConfigError} when the file cannot be written, before anything is simulated */
   constructor(path: string, flag = '--save-requests') {
-    this.#path = path;
-    this.#csv = path.toLowerCase().endsWith('.csv');
-    this.#fd = openOutput(flag, path);
-    if (this.#csv) this.#chunk = `${ROW_COLUMNS.join(',')}\n`;
+    this.#csv = isCsv(path);
+    this.#file = new TextFile(flag, path);
+    if (this.#csv) this.#file.write(`${ROW_COLUMNS.join(',')}\n`);
   }
 
   requestFinish(outcome: RequestOutcome): void {
     const row = rowOf(outcome);
-    this.#chunk += this.#csv
-      ? `${ROW_COLUMNS.map((column) => cell(row[column])).join(',')}\n`
-      : `${JSON.stringify(row)}\n`;
-    if (this.#chunk.length >= CHUNK_CHARS) this.#flush();
+    this.#file.write(this.#csv ? csvLine(ROW_COLUMNS, row) : `${JSON.stringify(row)}\n`);
   }
 
   close(): void {
-    this.#flush();
-    closeSync(this.#fd);
-  }
-
-  #flush(): void {
-    try {
-      writeSync(this.#fd, this.#chunk);
-    } catch (cause) {
-      throw unwritable(this.#path, this.#path, cause);
-    }
-    this.#chunk = '';
+    this.#file.close();
   }
 }
+
+/** What a file is called decides what is in it. */
+export const isCsv = (path: string): boolean => path.toLowerCase().endsWith('.csv');
+
+/** One line of CSV, its cells in the order of `columns`. */
+export const csvLine = <K extends string>(
+  columns: readonly K[],
+  row: Readonly<Record<K, string | number | null>>,
+): string => `${columns.map((column) => cell(row[column])).join(',')}\n`;
 
 function cell(value: string | number | null): string {
   if (value === null) return '';

@@ -8,15 +8,9 @@ import { offeredRate, type Run } from '../../report/run.js';
 import type { DefineCommand } from '../command.js';
 import type { Composition } from '../compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from '../io.js';
+import { asksForFiles } from '../run-files.js';
 import { addSimulateFlags, type Flags, sloFromFlags, variantsOf } from '../simulate-flags.js';
-import {
-  baseOf,
-  checkResultFile,
-  composeFlags,
-  runOnce,
-  saveResult,
-  textFlag,
-} from '../simulate-run.js';
+import { baseOf, checkResultFile, composeFlags, runOnce, saveResult } from '../simulate-run.js';
 import { numberOf } from '../values.js';
 
 export const defineSimulate: DefineCommand = (command, io, exit) => {
@@ -35,8 +29,7 @@ async function simulate(flags: Flags, io: Io): Promise<ExitCode> {
   const composition = composeFlags(flags, base);
   if (flags.dryRun) return dryRun(composition, flags, io);
   if (flags.findRate) return highestRate(composition, flags, io);
-  const rows = textFlag(flags, 'saveRequests');
-  const run = await runOnce(composition, flags, io, rows);
+  const run = await runOnce(composition, flags, io, true);
   return finish(run, flags, io);
 }
 
@@ -75,9 +68,9 @@ async function highestRate(composition: Composition, flags: Flags, io: Io): Prom
   const found = await findRate(composition.load, fraction, at);
   if (!found) return INTERRUPTED;
   const { best, numRuns, unbounded } = found;
-  const rows = textFlag(flags, 'saveRequests');
-  const run =
-    rows === undefined ? best : await runOnce({ ...composition, load: best.load }, flags, io, rows);
+  const run = asksForFiles(flags)
+    ? await runOnce({ ...composition, load: best.load }, flags, io, true)
+    : best;
   if (!flags.json) {
     const rate = offeredRate(run);
     io.out(
