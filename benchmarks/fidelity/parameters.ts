@@ -32,6 +32,7 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   gemmSoftness: [0.15, 10],
   layerSeconds: [0.4, 1],
   quantSeconds: [0.5, 1],
+  normSeconds: [0.5, 1],
   kvMemory: [0.04, 1],
   attentionSeconds: [0.3, 1],
   attentionSequenceSeconds: [0.5, 1],

@@ -146,6 +146,7 @@ export function modelShapeFromConfig(name: string, json: unknown, path = name): 
     maxPositionEmbeddings,
     dtype: text('torch_dtype', 'dtype') ?? 'bfloat16',
     numOtherParameters: 0,
+    numNormsPerLayer: normsPerLayer(family),
     ...(moe ? { moe } : {}),
     ...(mla ? { mla } : {}),
     ...(kinds.slidingWindow ? { slidingWindow: kinds.slidingWindow } : {}),
@@ -208,12 +209,19 @@ function quantizationOf(config: Config): string | undefined {
   return method || undefined;
 }
 
+/** Norms after attention and MLP as well as before. */
+const sandwiched = (family: string): boolean => /^gemma[23]/.test(family);
+/** Families that normalise queries and keys. */
+const QK_NORM = /^(qwen3|gemma3|glm4_moe|minimax_m2|cohere)/;
+
+const normsPerLayer = (family: string): number =>
+  (sandwiched(family) ? 4 : 2) + (QK_NORM.test(family) ? 2 : 0);
+
 /** Norms, biases, learned positions and a vision tower: all that is not a matrix of the decoder. */
 function otherParameters(m: ModelShape, config: Config, outer: Config, family: string): number {
   const h = m.hiddenSize;
-  const normsPerLayer = family.startsWith('gemma2') || family.startsWith('gemma3') ? 4 : 2;
   const perNorm = ALL_BIASES.has(family) ? 2 * h : h;
-  let sum = m.numLayers * normsPerLayer * perNorm + perNorm;
+  let sum = m.numLayers * (sandwiched(family) ? 4 : 2) * perNorm + perNorm;
   const qkv = (m.numHeads + 2 * m.numKvHeads) * m.headDim;
   if (QKV_BIAS.has(family) || config.attention_bias === true) sum += m.numLayers * qkv;
   if (ALL_BIASES.has(family)) sum += m.numLayers * (qkv + h + m.intermediateSize + h);

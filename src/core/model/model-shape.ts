@@ -24,6 +24,8 @@ export interface ModelShape {
   readonly quantization?: string;
   /** Biases, norms and learned positions: everything that is not a matrix. */
   readonly numOtherParameters: number;
+  /** Normalisations in a layer: each is a kernel of its own. Absent: 2. */
+  readonly numNormsPerLayer?: number;
   /** Attention window of the layers that have one, and how many layers those are. */
   readonly slidingWindow?: { readonly tokens: number; readonly numLayers: number };
   readonly moe?: {

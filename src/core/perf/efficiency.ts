@@ -28,6 +28,8 @@ export interface Efficiency {
   readonly gemmRereadPerRow: number;
   /** Everything in a layer that is neither weight read nor FLOP: norms, rotary, KV write, gaps between kernels. */
   readonly layerSeconds: number;
+  /** Each normalisation of a layer beyond two. */
+  readonly normSeconds: number;
   /** Quantising activations, per layer. */
   readonly quantSeconds: number;
   /** Factor on `EngineProfile.dispatchSecondsPerLayer`: how much launching a layer takes on this hardware's software. */

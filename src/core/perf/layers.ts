@@ -75,6 +75,11 @@ export function layerOperators(d: Deployment, tokens: number): Operator[] {
       'layer_factor',
     ]),
   );
+  const furtherNorms = (m.numNormsPerLayer ?? 2) - 2;
+  if (furtherNorms > 0) {
+    const seconds = furtherNorms * e.normSeconds;
+    result.push(latency('further norms', m.numLayers, seconds, ['norm_seconds']));
+  }
   if (precision.linear.quantised || precision.experts.quantised) {
     result.push(latency('activation quantisation', m.numLayers, e.quantSeconds, ['quant_seconds']));
   }
