@@ -58,7 +58,8 @@ function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
     socket.removeListener('error', onError);
     socket.unshift(seen);
     decide(matches);
-    socket.resume();
+    // HTTP/2 takes what was read from the socket itself.
+    if (!matches) socket.resume();
   };
   socket.on('readable', onReadable);
 }

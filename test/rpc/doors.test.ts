@@ -1,0 +1,208 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { Code, type ConnectError, createClient, type Transport } from '@connectrpc/connect';
+import {
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+} from '@connectrpc/connect-node';
+import Fastify, { type FastifyInstance } from 'fastify';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
+import { ServerReflection } from '../../gen/grpc/reflection/v1/reflection_pb.js';
+import { ServerReflection as Alpha } from '../../gen/grpc/reflection/v1alpha/reflection_pb.js';
+import {
+  Health,
+  HealthCheckResponse_ServingStatus as Status,
+} from '../../gen/health/v1/health_pb.js';
+import { SimulateService, StatusService } from '../../gen/llmservingsim/v1/service_pb.js';
+import { ManualClock } from '../../src/pipeline/clock.js';
+import { portServer } from '../../src/rpc/index.js';
+import { collect, type Server, smallScenario, startServer, until } from './support.js';
+
+/** Every way to call: the port of gRPC, and the one port that speaks everything. */
+const DOORS: readonly [name: string, open: (grpc: string, http: string) => Transport][] = [
+  ['gRPC', (grpc) => createGrpcTransport({ baseUrl: grpc })],
+  ['gRPC on the HTTP port', (_, http) => createGrpcTransport({ baseUrl: http })],
+  ['Connect', (_, http) => createConnectTransport({ baseUrl: http, httpVersion: '1.1' })],
+  [
+    'Connect in JSON',
+    (_, http) =>
+      createConnectTransport({ baseUrl: http, httpVersion: '1.1', useBinaryFormat: false }),
+  ],
+  ['Connect over HTTP/2', (_, http) => createConnectTransport({ baseUrl: http, httpVersion: '2' })],
+  ['gRPC-Web', (_, http) => createGrpcWebTransport({ baseUrl: http, httpVersion: '1.1' })],
+];
+
+describe.each(DOORS)('%s', (name, open) => {
+  const clock = new ManualClock();
+  let server: Server;
+  let app: FastifyInstance;
+  let transport: Transport;
+  beforeAll(async () => {
+    server = await startServer({ clock });
+    app = Fastify({ serverFactory: portServer as never });
+    await server.rpc.registerConnect(app);
+    const http = await app.listen({ host: '127.0.0.1', port: 0 });
+    transport = open(`http://${server.address}`, http);
+  });
+  afterAll(async () => {
+    await server.close();
+    app.server.closeAllConnections();
+    await app.close();
+  });
+
+  it('simulates, with the same events as in any other way', async () => {
+    const client = createClient(SimulateService, transport);
+    const request = { scenario: smallScenario(), detail: 'tokens' };
+    const direct = createClient(
+      SimulateService,
+      createGrpcTransport({ baseUrl: `http://${server.address}` }),
+    );
+    expect(await collect(client.simulate(request))).toEqual(
+      await collect(direct.simulate(request)),
+    );
+  });
+
+  it('estimates a step, and tells its parts', async () => {
+    const client = createClient(SimulateService, transport);
+    const { durationMs, operators } = await client.estimateStep({
+      pool: { model: 'meta-llama/Llama-3.1-8B-Instruct', hardware: 'H100' },
+      numDecodes: 32,
+      decodeContext: 1024,
+    });
+    const sum = operators.reduce((total, operator) => total + operator.durationMs, 0);
+    expect(sum).toBeCloseTo(durationMs, 2);
+    expect(durationMs).toBeGreaterThan(16.06e9 / 3.35e12 / 1e-3);
+  });
+
+  it('carries refusals with their details', async () => {
+    const client = createClient(SimulateService, transport);
+    const refusal = await client
+      .estimateStep({ pool: { model: 'x/y', hardware: 'H100' }, numDecodes: 1, decodeContext: 1 })
+      .then(
+        () => undefined,
+        (error: ConnectError) => error,
+      );
+    expect(refusal?.code).toBe(Code.NotFound);
+    expect(refusal?.rawMessage).toMatch(/^pool\.model: expected/);
+    expect(refusal?.findDetails(ErrorInfoSchema)[0]?.reason).toBe('model_not_found');
+  });
+
+  it('frees the KV of a caller who goes away', async () => {
+    const client = createClient(SimulateService, transport);
+    const abort = new AbortController();
+    const stream = collect(
+      client.generate(
+        { prompt: { case: 'promptTokens', value: 8 }, maxTokens: 100 },
+        { signal: abort.signal },
+      ),
+    ).catch((error: ConnectError) => error.code);
+    await until(() => server.cluster.numUnfinished === 1);
+    abort.abort();
+    await until(() => {
+      clock.advance(0);
+      return server.cluster.counts.aborted === 1;
+    });
+    expect(await stream).toBe(Code.Canceled);
+    expect(server.cluster.snapshot()[0]!.freeBlocks).toBe(100);
+  });
+
+  it('tells the status', async () => {
+    const { status } = await createClient(StatusService, transport).getStatus({});
+    expect(status?.instances).toHaveLength(1);
+  });
+
+  it('answers for its health', async () => {
+    const health = createClient(Health, transport);
+    expect((await health.check({})).status).toBe(Status.SERVING);
+    const service = 'llmservingsim.v1.SimulateService';
+    expect((await health.check({ service })).status).toBe(Status.SERVING);
+    await expect(health.check({ service: 'nobody' })).rejects.toMatchObject({
+      code: Code.NotFound,
+    });
+  });
+
+  it.runIf(name.startsWith('gRPC') && name !== 'gRPC-Web')('tells its schema', async () => {
+    for (const service of [ServerReflection, Alpha]) {
+      const client = createClient(service as typeof ServerReflection, transport);
+      const answers = await collect(
+        client.serverReflectionInfo(
+          (async function* () {
+            yield { messageRequest: { case: 'listServices' as const, value: '*' } };
+            const value = 'llmservingsim.v1.SimulateService';
+            yield { messageRequest: { case: 'fileContainingSymbol' as const, value } };
+            yield { messageRequest: { case: 'fileContainingSymbol' as const, value: 'nobody' } };
+          })(),
+        ),
+      );
+      const [list, file, nobody] = answers.map(({ messageResponse }) => messageResponse);
+      expect(list).toMatchObject({ case: 'listServicesResponse' });
+      expect(nobody).toMatchObject({ case: 'errorResponse', value: { errorCode: 5 } });
+      const files = file?.case === 'fileDescriptorResponse' ? file.value.fileDescriptorProto : [];
+      const names = files.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes).name);
+      expect(names[0]).toBe('llmservingsim/v1/service.proto');
+      expect(names).toContain('llmservingsim/v1/event.proto');
+    }
+  });
+});
+
+describe('a server that drains', () => {
+  it('says so to those who watch its health, and ends its connections', async () => {
+    const server = await startServer();
+    const transport = createGrpcTransport({ baseUrl: `http://${server.address}` });
+    const seen: Status[] = [];
+    const watching = (async () => {
+      for await (const { status } of createClient(Health, transport).watch({})) seen.push(status);
+    })().catch(() => {});
+    await until(() => seen.length === 1);
+    server.rpc.drain();
+    await until(() => seen.length === 2);
+    expect(seen).toEqual([Status.SERVING, Status.NOT_SERVING]);
+    await server.close();
+    await watching;
+  });
+});
+
+describe('a server with a key', () => {
+  it('takes calls that carry it, and no others', async () => {
+    const server = await startServer({ apiKey: 'sesame' });
+    const client = createClient(
+      StatusService,
+      createGrpcTransport({ baseUrl: `http://${server.address}` }),
+    );
+    const code = (headers: Record<string, string>) =>
+      client.listHardware({}, { headers }).then(
+        () => 'ok',
+        (error: ConnectError) => Code[error.code],
+      );
+    expect(await code({})).toBe('Unauthenticated');
+    expect(await code({ authorization: 'Bearer simsalabim' })).toBe('Unauthenticated');
+    expect(await code({ authorization: 'Bearer sesame' })).toBe('ok');
+    expect(await code({ 'x-api-key': 'sesame' })).toBe('ok');
+    await server.close();
+  });
+});
+
+describe('a server that reads no files', () => {
+  it.each([
+    [{ pools: [{ model: '/etc/passwd', hardware: 'H100' }] }, 'scenario.pools[0].model'],
+    [{ pools: [{ model: 'a', hardware: './x.json' }] }, 'scenario.pools[0].hardware'],
+    [
+      { workload: { source: { case: 'trace', value: { path: '/etc/passwd' } } } },
+      'scenario.workload.trace.path',
+    ],
+  ])('refuses %j', async (scenario, field) => {
+    const server = await startServer({ limits: { allowFiles: false } });
+    const client = createClient(
+      SimulateService,
+      createGrpcTransport({ baseUrl: `http://${server.address}` }),
+    );
+    const refusal = await collect(client.simulate({ scenario: smallScenario(scenario) })).catch(
+      (error: ConnectError) => error,
+    );
+    expect(refusal).toMatchObject({ code: Code.PermissionDenied });
+    expect((refusal as ConnectError).rawMessage).toContain(field);
+    await server.close();
+  });
+});
