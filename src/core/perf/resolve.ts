@@ -175,12 +175,20 @@ function doesNotFit(pool: PoolSpec, d: Deployment, limits: Limits, kv: KvCapacit
   );
 }
 
+/** GPUs of one node, in most servers. */
+const LARGEST_NODE = 8;
+
 /** What the user should know about the numbers of this layout. */
 function layoutNotes({ model, gpu, layout, efficiency }: Deployment): string[] {
   const notes: string[] = [];
   const { tp, pp, dp } = layout;
   if (tp > 1 && !linksDirectly(gpu, tp))
     notes.push(`tensor parallelism over ${gpu.link.kind} is not calibrated: expect a larger error`);
+  if (tp * dp > LARGEST_NODE) {
+    notes.push(
+      `${tp * dp} GPUs are taken to share one ${gpu.link.kind} domain: links between nodes are not modelled`,
+    );
+  }
   if (pp > 1) notes.push('pipeline stages are simulated as rounds of micro-batches, one per stage');
   if (dp > 1) notes.push(`${dp} data-parallel ranks are taken to be equally loaded`);
   if (model.slidingWindow || model.linearAttention) {
