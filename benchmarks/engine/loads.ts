@@ -74,6 +74,36 @@ const CONSTANT: RequestSpec = { promptTokens: 512, maxTokens: 128 };
 const LONG_OUTPUT: RequestSpec = { promptTokens: 512, maxTokens: 2048 };
 const LONG_PROMPT: RequestSpec = { promptTokens: 4000, maxTokens: 128 };
 
+/** A system prompt of 256 tokens, one of twenty, and 256 tokens of the request's own. */
+const sharedHalf = (i: number): RequestSpec => ({
+  promptTokens: 512,
+  maxTokens: 128,
+  prompt: [
+    { content: i % 20, length: 256 },
+    { content: 1000 + i, length: 256 },
+  ],
+});
+
+/** Four turns each, 8 s apart at 70/s: the prompt is the history of 0, 164, 328 or 492 tokens and a question of 36. */
+function turnOfConversation(i: number): RequestSpec {
+  const turn = Math.floor(i / 560) % 4;
+  const user = i % 560;
+  const first = i - turn * 560;
+  const prompt = [];
+  for (let t = 0; t < turn; t++) {
+    prompt.push({ content: 4 * first + t * 2240, length: 36 });
+    prompt.push({ content: 4 * first + t * 2240 + 1, length: 128 });
+  }
+  prompt.push({ content: 4 * first + turn * 2240, length: 36 });
+  return {
+    promptTokens: 164 * turn + 36,
+    maxTokens: 128,
+    prompt,
+    outputContent: 4 * first + turn * 2240 + 1,
+    cacheSalt: user % 2 === 0 ? 'a' : 'b',
+  };
+}
+
 export interface Case {
   readonly name: string;
   readonly load: Workload;
@@ -113,7 +143,24 @@ export function cases(size: number): Case[] {
       scheduler: { ...SCHEDULER, numGpuBlocks: 9300, policy: 'priority' },
       goal: 30e6,
     },
-    { name: '512/128, 5/s', load: poisson(2e5, 5, CONSTANT), scheduler: SCHEDULER, goal: 150e6 },
+    {
+      name: 'the same, cache, nothing shared',
+      load: poisson(1e6, 70, CONSTANT),
+      scheduler: { ...SCHEDULER, enablePrefixCaching: true },
+    },
+    {
+      name: 'the same, cache, half shared',
+      load: new PoissonLoad(count(1e6), 70, sharedHalf),
+      scheduler: { ...SCHEDULER, enablePrefixCaching: true },
+      goal: 60e6,
+    },
+    {
+      name: 'the same, cache, conversations',
+      load: new PoissonLoad(count(1e6), 70, turnOfConversation),
+      scheduler: { ...SCHEDULER, enablePrefixCaching: true },
+      goal: 60e6,
+    },
+    { name: '512/128, 5/s', load: poisson(1e6, 5, CONSTANT), scheduler: SCHEDULER, goal: 150e6 },
     {
       name: '512/128, 90/s (overload)',
       load: poisson(3e5, 90, CONSTANT),
