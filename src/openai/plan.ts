@@ -7,14 +7,11 @@
  */
 
 import type { RequestSpec } from '../core/engine.js';
-import { Rng } from '../core/rng.js';
+import { drawAnswerLength } from '../text/answer-length.js';
 import { contentOfAnswer, hashNumbers, OutputText, type PreparedPrompt } from '../text/index.js';
 import { contextLengthExceeded } from './api-error.js';
 import type { GenerationRequest } from './generation.js';
 import type { LiveModel } from './live-model.js';
-
-/** Lengths of answers where the request leaves them open: log-normal, mean about 200 tokens. */
-const ANSWER_LENGTH = { median: 135, sigma: 0.9 } as const;
 
 export interface AnswerPlan {
   readonly spec: RequestSpec;
@@ -50,7 +47,7 @@ export function planAnswers(options: PlanOptions): AnswerPlan[] {
 
 function planAnswer(options: PlanOptions, seed: number, maxTokens: number): AnswerPlan {
   const { model, request, prompt } = options;
-  const wanted = request.ignoreEos ? Infinity : Math.max(drawLength(seed), request.minTokens);
+  const wanted = request.ignoreEos ? Infinity : Math.max(drawAnswerLength(seed), request.minTokens);
   const output = new OutputText({
     tokenizer: model.tokenizer,
     seed,
@@ -86,9 +83,4 @@ function outputLimit({ model, request, prompt, param, defaultMaxTokens }: PlanOp
     });
   }
   return Math.min(asked ?? defaultMaxTokens ?? room, room);
-}
-
-function drawLength(seed: number): number {
-  const normal = new Rng(seed).stream('output-length').normal();
-  return Math.max(1, Math.round(ANSWER_LENGTH.median * Math.exp(ANSWER_LENGTH.sigma * normal)));
 }
