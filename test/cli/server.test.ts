@@ -41,7 +41,14 @@ const openai = ({ url }: RunningServer) =>
   new OpenAI({ baseURL: `${url}/v1`, apiKey: 'none', maxRetries: 0 });
 const messages = [{ role: 'user' as const, content: 'Tell me something.' }];
 const model = 'meta-llama/Llama-3.1-8B-Instruct';
-const statusOf = async ({ url }: RunningServer) => (await fetch(`${url}/status`)).json();
+interface Status {
+  readonly completed_requests: number;
+  readonly running_requests: number;
+  readonly aborted_requests: number;
+  readonly memory_usage: { readonly used: number };
+}
+const statusOf = async ({ url }: RunningServer) =>
+  (await (await fetch(`${url}/status`)).json()) as Status;
 const until = async (condition: () => boolean | Promise<boolean>) => {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
 };
@@ -87,7 +94,7 @@ describe('llmservingsim server', () => {
   it('frees the KV of a client that leaves in the middle', async () => {
     const server = await serve({ speed: '1' });
     const ask = { model, messages, max_tokens: 4000, ignore_eos: true, stream: true } as const;
-    const stream = await openai(server).chat.completions.create(ask as typeof ask & object);
+    const stream = await openai(server).chat.completions.create(ask);
     for await (const { choices } of stream) if (choices[0]?.delta.content) break;
     await until(async () => (await statusOf(server)).aborted_requests === 1);
     const { memory_usage, running_requests, completed_requests } = await statusOf(server);
@@ -118,9 +125,8 @@ describe('llmservingsim server', () => {
   it('says once that it is idle, when nothing has come for a second', async () => {
     const server = await serve();
     const client = openai(server);
-    for (let i = 0; i < 3; i++) {
-      await client.chat.completions.create({ model, messages, max_tokens: 2, ignore_eos: true });
-    }
+    const ask = { model, messages, max_tokens: 2, ignore_eos: true };
+    for (let i = 0; i < 3; i++) await client.chat.completions.create(ask);
     await until(() => said.includes('idle'));
     expect(said.match(/idle: .*/g)).toEqual([
       'idle: nothing left to do, 3 requests and 6 tokens answered so far',
