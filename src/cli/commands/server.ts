@@ -71,7 +71,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
     ...(options.apiKey !== undefined && { apiKey: options.apiKey }),
     onRequest: (line) => log.request(line),
   });
-  const rpc = await startRpc({ service, app, options, log });
+  const rpc = await startRpc({ service, app, options, seed, log });
   const url = await listen(app, options);
   setImmediate(() => service.warmUp());
   for (const note of service.notes) log.debug(note);
@@ -107,7 +107,7 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 
 function greeting(
   url: string,
-  rpc: RpcServer | undefined,
+  rpc: RpcServer,
   options: ServerOptions,
   service: ClusterService,
 ): string {
@@ -128,11 +128,11 @@ function greeting(
     `Simulating ${service.models.map(({ id }) => id).join(', ')} on ${gpus}${replicas}, ${times}.`,
     '',
     `  OpenAI  ${url}/v1`,
-    rpc?.port === undefined ? '' : `  gRPC    ${new URL(url).hostname}:${rpc.port}`,
+    rpc.port === undefined ? '' : `  gRPC    ${new URL(url).hostname}:${rpc.port}`,
     '',
     `  curl -N ${url}/v1/chat/completions -H 'content-type: application/json'${key} \\`,
     `    -d '{"model":"${model}","stream":true,"messages":[{"role":"user","content":"hi"}]}'`,
-    ...(rpc?.port === undefined
+    ...(rpc.port === undefined
       ? []
       : [`  npx tsx examples/grpc-client.ts ${new URL(url).hostname}:${rpc.port}`]),
     '',
@@ -148,14 +148,14 @@ class Running implements RunningServer {
   constructor(
     readonly url: string,
     private readonly app: FastifyInstance,
-    private readonly rpc: RpcServer | undefined,
+    private readonly rpc: RpcServer,
     readonly service: ClusterService,
     private readonly io: Io,
     private readonly log: ServerLog,
   ) {}
 
   get grpcPort(): number | undefined {
-    return this.rpc?.port;
+    return this.rpc.port;
   }
 
   untilStopped(): Promise<number> {
@@ -177,6 +177,7 @@ class Running implements RunningServer {
   async #drain(): Promise<void> {
     const { service } = this;
     service.drain();
+    this.rpc.drain();
     if (service.numUnfinished > 0) {
       this.log.info(`stopping: waiting for ${service.numUnfinished} requests (again: at once)`);
       await Promise.race([service.drained(), new Promise((r) => setTimeout(r, DRAIN_MS).unref())]);
@@ -192,7 +193,7 @@ class Running implements RunningServer {
   async #close(): Promise<void> {
     this.service.drain();
     this.service.close();
-    await this.rpc?.close();
+    await this.rpc.close();
     this.app.server.closeAllConnections();
     await this.app.close();
   }

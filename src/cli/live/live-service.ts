@@ -10,7 +10,12 @@ import type { Engine } from '../../core/engine.js';
 import type { ResolvedPool } from '../../core/perf/resolve.js';
 import type { Tracer } from '../../core/trace/tracer.js';
 import { nsFromMs } from '../../core/units.js';
-import { clusterModel, type LiveModel, type LiveService } from '../../openai/index.js';
+import {
+  type ClusterModelOptions,
+  clusterModel,
+  type LiveModel,
+  type LiveService,
+} from '../../openai/index.js';
 import { type Clock, clockOfSpeed } from '../../pipeline/clock.js';
 import { LiveCluster } from '../../pipeline/live-cluster.js';
 import {
@@ -42,20 +47,28 @@ export interface Served {
   readonly pools: readonly ResolvedPool[];
 }
 
+/** A name of a model, and what stands behind it. */
+export interface ServedModel extends ClusterModelOptions {
+  readonly pools: readonly ResolvedPool[];
+}
+
 /** How long nothing is left to do before the service counts as idle, in wall milliseconds. */
 const REST_MS = 1_000;
 
 export class ClusterService implements LiveService {
   #draining = false;
+  readonly models: readonly LiveModel[];
   /** Tells once, after work, that nothing has been left to do for a second: how much was answered. */
   readonly rest$: Observable<string>;
 
   private constructor(
     readonly served: readonly Served[],
-    readonly models: readonly LiveModel[],
+    /** Every name a client may use, with what stands behind it. */
+    readonly servedModels: readonly ServedModel[],
     /** Choices made for the user, in sentences. */
     readonly notes: readonly string[],
   ) {
+    this.models = servedModels.map(clusterModel);
     this.rest$ = merge(...served.map(({ cluster }) => cluster.idle$)).pipe(
       debounceTime(REST_MS),
       filter(() => this.numUnfinished === 0 && !this.#draining),
@@ -65,7 +78,7 @@ export class ClusterService implements LiveService {
 
   static async create(options: LiveServiceOptions): Promise<ClusterService> {
     const served: Served[] = [];
-    const models: LiveModel[] = [];
+    const models: ServedModel[] = [];
     const notes: string[] = [];
     const created = Math.floor(Date.now() / 1e3);
     for (const [name, pools] of groupByModel(options.pools)) {
@@ -75,16 +88,15 @@ export class ClusterService implements LiveService {
       notes.push(note, ...pools.flatMap((pool) => pool.notes));
       const names = served.length === 1 ? options.servedModelNames : [];
       for (const id of names.length > 0 ? names : [name]) {
-        models.push(
-          clusterModel({
-            cluster,
-            id,
-            created,
-            tokenizer,
-            maxModelLen: Math.max(...pools.map((pool) => pool.scheduler.maxModelLen)),
-            template: chatTemplateOf(name),
-          }),
-        );
+        models.push({
+          cluster,
+          pools,
+          id,
+          created,
+          tokenizer,
+          maxModelLen: Math.max(...pools.map((pool) => pool.scheduler.maxModelLen)),
+          template: chatTemplateOf(name),
+        });
       }
     }
     return new ClusterService(served, models, [...new Set(notes)]);
