@@ -95,6 +95,21 @@ describe('Simulate over gRPC', () => {
     expect(Math.max(...sizes)).toBe(3);
   });
 
+  it('names requests by number when asked to', async () => {
+    const request = { scenario: smallScenario(), detail: 'tokens' };
+    const columns = async (more: object) =>
+      (await run({ ...request, ...more })).flatMap(({ content }) =>
+        content.case !== 'events'
+          ? []
+          : content.value.events.flatMap(({ kind }) =>
+              kind.case === 'tokens' ? [kind.value] : [],
+            ),
+      );
+    const ids = (await columns({})).map(({ requestIds }) => requestIds);
+    const numbers = (await columns({ tokensByNumber: true })).map((batch) => batch.requestNumbers);
+    expect(numbers.map((column) => column.map(String))).toEqual(ids);
+  });
+
   it('keeps wall time when asked to', async () => {
     const request = { scenario: smallScenario(), detail: 'tokens' };
     const virtual = await run(request);

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmservingsim/v1/event.proto.
  */
 export const file_llmservingsim_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxsbG1zZXJ2aW5nc2ltL3YxL2V2ZW50LnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIowDCgVFdmVudBINCgVhdF9tcxgBIAEoARIVCghpbnN0YW5jZRgCIAEoDUgBiAEBEjkKDnJlcXVlc3RfYXJyaXZlGAMgASgLMh8ubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0QXJyaXZlSAASPQoQcmVxdWVzdF9zY2hlZHVsZRgEIAEoCzIhLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdFNjaGVkdWxlSAASOwoPcmVxdWVzdF9wcmVlbXB0GAUgASgLMiAubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0UHJlZW1wdEgAEjkKDnJlcXVlc3RfZmluaXNoGAYgASgLMh8ubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0RmluaXNoSAASJgoEc3RlcBgHIAEoCzIWLmxsbXNlcnZpbmdzaW0udjEuU3RlcEgAEi4KBnRva2VucxgIIAEoCzIcLmxsbXNlcnZpbmdzaW0udjEuVG9rZW5CYXRjaEgAQgYKBGtpbmRCCwoJX2luc3RhbmNlIjoKDVJlcXVlc3RBcnJpdmUSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1wcm9tcHRfdG9rZW5zGAIgASgNIk0KD1JlcXVlc3RTY2hlZHVsZRISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB3Jlc3VtZWQYAiABKAgSFQoNY2FjaGVkX3Rva2VucxgDIAEoDSIkCg5SZXF1ZXN0UHJlZW1wdBISCgpyZXF1ZXN0X2lkGAEgASgJIrQCCg1SZXF1ZXN0RmluaXNoEhIKCnJlcXVlc3RfaWQYASABKAkSEgoKYXJyaXZhbF9tcxgCIAEoARIVCg1wcm9tcHRfdG9rZW5zGAMgASgNEhUKDW91dHB1dF90b2tlbnMYBCABKA0SFQoNY2FjaGVkX3Rva2VucxgFIAEoDRIUCgd0dGZ0X21zGAYgASgBSACIAQESFAoHdHBvdF9tcxgHIAEoAUgBiAEBEhMKBmUyZV9tcxgIIAEoAUgCiAEBEhUKCHF1ZXVlX21zGAkgASgBSAOIAQESFwoPbnVtX3ByZWVtcHRpb25zGAogASgNEhUKDWZpbmlzaF9yZWFzb24YCyABKAlCCgoIX3R0ZnRfbXNCCgoIX3Rwb3RfbXNCCQoHX2UyZV9tc0ILCglfcXVldWVfbXMinAEKBFN0ZXASEAoIc3RhcnRfbXMYASABKAESEwoLbnVtX2RlY29kZXMYAiABKA0SFgoOcHJlZmlsbF90b2tlbnMYAyABKA0SFgoOZGVjb2RlX2NvbnRleHQYBCABKAESEwoLbnVtX3J1bm5pbmcYBSABKA0SEwoLbnVtX3dhaXRpbmcYBiABKA0SEwoLZnJlZV9ibG9ja3MYByABKA0iNQoKVG9rZW5CYXRjaBITCgtyZXF1ZXN0X2lkcxgBIAMoCRISCgpudW1fdG9rZW5zGAIgAygNYgZwcm90bzM");
+  fileDesc("ChxsbG1zZXJ2aW5nc2ltL3YxL2V2ZW50LnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIowDCgVFdmVudBINCgVhdF9tcxgBIAEoARIVCghpbnN0YW5jZRgCIAEoDUgBiAEBEjkKDnJlcXVlc3RfYXJyaXZlGAMgASgLMh8ubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0QXJyaXZlSAASPQoQcmVxdWVzdF9zY2hlZHVsZRgEIAEoCzIhLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdFNjaGVkdWxlSAASOwoPcmVxdWVzdF9wcmVlbXB0GAUgASgLMiAubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0UHJlZW1wdEgAEjkKDnJlcXVlc3RfZmluaXNoGAYgASgLMh8ubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0RmluaXNoSAASJgoEc3RlcBgHIAEoCzIWLmxsbXNlcnZpbmdzaW0udjEuU3RlcEgAEi4KBnRva2VucxgIIAEoCzIcLmxsbXNlcnZpbmdzaW0udjEuVG9rZW5CYXRjaEgAQgYKBGtpbmRCCwoJX2luc3RhbmNlIlIKDVJlcXVlc3RBcnJpdmUSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1wcm9tcHRfdG9rZW5zGAIgASgNEhYKDnJlcXVlc3RfbnVtYmVyGAMgASgNIk0KD1JlcXVlc3RTY2hlZHVsZRISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB3Jlc3VtZWQYAiABKAgSFQoNY2FjaGVkX3Rva2VucxgDIAEoDSIkCg5SZXF1ZXN0UHJlZW1wdBISCgpyZXF1ZXN0X2lkGAEgASgJIrQCCg1SZXF1ZXN0RmluaXNoEhIKCnJlcXVlc3RfaWQYASABKAkSEgoKYXJyaXZhbF9tcxgCIAEoARIVCg1wcm9tcHRfdG9rZW5zGAMgASgNEhUKDW91dHB1dF90b2tlbnMYBCABKA0SFQoNY2FjaGVkX3Rva2VucxgFIAEoDRIUCgd0dGZ0X21zGAYgASgBSACIAQESFAoHdHBvdF9tcxgHIAEoAUgBiAEBEhMKBmUyZV9tcxgIIAEoAUgCiAEBEhUKCHF1ZXVlX21zGAkgASgBSAOIAQESFwoPbnVtX3ByZWVtcHRpb25zGAogASgNEhUKDWZpbmlzaF9yZWFzb24YCyABKAlCCgoIX3R0ZnRfbXNCCgoIX3Rwb3RfbXNCCQoHX2UyZV9tc0ILCglfcXVldWVfbXMinAEKBFN0ZXASEAoIc3RhcnRfbXMYASABKAESEwoLbnVtX2RlY29kZXMYAiABKA0SFgoOcHJlZmlsbF90b2tlbnMYAyABKA0SFgoOZGVjb2RlX2NvbnRleHQYBCABKAESEwoLbnVtX3J1bm5pbmcYBSABKA0SEwoLbnVtX3dhaXRpbmcYBiABKA0SEwoLZnJlZV9ibG9ja3MYByABKA0iTgoKVG9rZW5CYXRjaBITCgtyZXF1ZXN0X2lkcxgBIAMoCRISCgpudW1fdG9rZW5zGAIgAygNEhcKD3JlcXVlc3RfbnVtYmVycxgDIAMoDWIGcHJvdG8z");
 
 /**
  * One thing that happened.
@@ -116,6 +116,13 @@ export type RequestArrive = Message<"llmservingsim.v1.RequestArrive"> & {
    * @generated from field: uint32 prompt_tokens = 2;
    */
   promptTokens: number;
+
+  /**
+   * Its number, in the order of these events, from 0.
+   *
+   * @generated from field: uint32 request_number = 3;
+   */
+  requestNumber: number;
 };
 
 /**
@@ -336,13 +343,13 @@ export const StepSchema: GenMessage<Step> = /*@__PURE__*/
   messageDesc(file_llmservingsim_v1_event, 5);
 
 /**
- * Tokens that left in one instant, packed: request_ids[i] got num_tokens[i] tokens.
+ * Tokens that left in one instant, packed: request i got num_tokens[i] tokens.
  *
  * @generated from message llmservingsim.v1.TokenBatch
  */
 export type TokenBatch = Message<"llmservingsim.v1.TokenBatch"> & {
   /**
-   * Ids of the requests.
+   * Ids of the requests, unless numbers were asked for.
    *
    * @generated from field: repeated string request_ids = 1;
    */
@@ -354,6 +361,13 @@ export type TokenBatch = Message<"llmservingsim.v1.TokenBatch"> & {
    * @generated from field: repeated uint32 num_tokens = 2;
    */
   numTokens: number[];
+
+  /**
+   * Numbers of the requests (`RequestArrive.request_number`), when asked for.
+   *
+   * @generated from field: repeated uint32 request_numbers = 3;
+   */
+  requestNumbers: number[];
 };
 
 /**

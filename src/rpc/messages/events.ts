@@ -24,10 +24,14 @@ type ToldEvent = Exclude<SimulationEvent, EventOf<'report'>>;
 /** Makes messages of events; remembers the ids of the requests that are under way. */
 export class EventMessages {
   readonly #ids = new Map<RequestHandle, string>();
+  readonly #numbers = new Map<RequestHandle, number>();
   readonly #maxEvents: number;
+  readonly #byNumber: boolean;
+  #numArrived = 0;
 
-  constructor(maxEventsPerMessage = 0) {
-    this.#maxEvents = maxEventsPerMessage || DEFAULT_EVENTS;
+  constructor(options: { readonly maxEventsPerMessage: number; readonly tokensByNumber: boolean }) {
+    this.#maxEvents = options.maxEventsPerMessage || DEFAULT_EVENTS;
+    this.#byNumber = options.tokensByNumber;
   }
 
   /** The events in messages of bounded size. */
@@ -61,13 +65,16 @@ export class EventMessages {
     switch (event.kind) {
       case 'request-arrive': {
         const requestId = event.spec.id!;
+        const requestNumber = this.#numArrived++;
         this.#ids.set(event.handle, requestId);
+        this.#numbers.set(event.handle, requestNumber);
         return {
           case: 'requestArrive',
           value: {
             $typeName: 'llmservingsim.v1.RequestArrive',
             requestId,
             promptTokens: event.spec.promptTokens,
+            requestNumber,
           },
         };
       }
@@ -91,6 +98,7 @@ export class EventMessages {
         };
       case 'request-finish':
         this.#ids.delete(event.outcome.handle);
+        this.#numbers.delete(event.outcome.handle);
         return { case: 'requestFinish', value: finishMessage(event.outcome) };
       case 'step-end': {
         const { step } = event;
@@ -114,18 +122,20 @@ export class EventMessages {
   }
 
   #tokens({ handles, numTokens }: EventOf<'tokens'>): TokenBatch {
-    const requestIds = new Array<string>(handles.length);
-    let single = true;
-    for (let i = 0; i < handles.length; i++) {
-      requestIds[i] = this.#ids.get(handles[i]!)!;
-      if (numTokens[i] !== 1) single = false;
-    }
+    const single = numTokens.every((count) => count === 1);
     return {
       $typeName: 'llmservingsim.v1.TokenBatch',
-      requestIds,
+      requestIds: this.#byNumber ? [] : named(handles, this.#ids),
+      requestNumbers: this.#byNumber ? named(handles, this.#numbers) : [],
       numTokens: single ? [] : Array.from(numTokens),
     };
   }
+}
+
+function named<T>(handles: Float64Array, names: ReadonlyMap<RequestHandle, T>): T[] {
+  const column = new Array<T>(handles.length);
+  for (let i = 0; i < handles.length; i++) column[i] = names.get(handles[i]!)!;
+  return column;
 }
 
 /** What an event counts for: a batch of tokens as much as it has rows. */
@@ -169,11 +179,11 @@ export class NamedRequests implements Workload {
   next(): Arrival | undefined {
     const arrival = this.#load.next();
     if (!arrival) return undefined;
-    return { at: arrival.at, spec: named(arrival.spec, this.#numGiven++) };
+    return { at: arrival.at, spec: withId(arrival.spec, this.#numGiven++) };
   }
 }
 
-const named = (spec: RequestSpec, number: number): RequestSpec =>
+const withId = (spec: RequestSpec, number: number): RequestSpec =>
   spec.id === undefined ? { ...spec, id: String(number) } : spec;
 
 /** @throws {ConnectError} */

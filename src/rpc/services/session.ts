@@ -82,7 +82,7 @@ class Session {
     const place = placeAt('configure.scenario');
     const { allowFiles } = limits;
     this.#composed = composeScenario(request.scenario, { composer, allowFiles }, place);
-    this.#messages = new EventMessages(request.maxEventsPerMessage);
+    this.#messages = new EventMessages(request);
     this.#budget = new EventBudget(limits);
     this.#stepped = clock !== 'wall';
     const { seed, router, pools } = this.#composed;

@@ -41,7 +41,7 @@ export async function* simulate(
   const composed = composeScenario(request.scenario, { composer, allowFiles: limits.allowFiles });
   checkNumRequests(composed.load, limits);
   const { seed, router, pools } = composed;
-  const messages = new EventMessages(request.maxEventsPerMessage);
+  const messages = new EventMessages(request);
   const budget = new EventBudget(limits);
   const end = runs.begin();
   try {
