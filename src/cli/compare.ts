@@ -6,6 +6,7 @@ import {
   comparisonTable,
   comparisonTitle,
   digestOf,
+  type RunDigest,
   type Variant,
 } from '../report/comparison.js';
 import { jsonText } from '../report/result-json.js';
@@ -14,6 +15,7 @@ import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
 import { RUN_FILES } from './run-files.js';
 import type { Flags, FlagVariant } from './simulate-flags.js';
 import { type Base, composeFlags, runOnce, saveResult } from './simulate-run.js';
+import { numWorkersOf } from './workers/num-workers.js';
 
 export async function compare(
   variants: readonly FlagVariant[],
@@ -28,23 +30,56 @@ export async function compare(
   }
   const composed = variants.map(({ flags: own }) => attempt(own, base));
   if (composed.every((result) => result instanceof ConfigError)) throw composed[0];
+  const possible = composed.flatMap((result, i) =>
+    result instanceof ConfigError ? [] : [{ composition: result, flags: variants[i]!.flags }],
+  );
+  const digests = await runAll(possible, flags, io);
   const done: Variant[] = [];
-  let stopped = false;
   for (const [i, { varied }] of variants.entries()) {
-    const composition = composed[i]!;
-    if (composition instanceof ConfigError) {
-      done.push({ varied, outcome: { impossible: composition.message } });
+    const result = composed[i]!;
+    if (result instanceof ConfigError) {
+      done.push({ varied, outcome: { impossible: result.message } });
       continue;
     }
-    const run = await runOnce(composition, flags, io);
-    done.push({ varied, outcome: digestOf(run) });
-    stopped = run.stopped;
-    if (stopped) break;
+    const digest = digests.shift();
+    if (digest) done.push({ varied, outcome: digest });
   }
+  const stopped = done.length < variants.length || done.some(wasStopped);
   const json = () => jsonText(comparisonJson(done));
   saveResult(flags, json);
   io.out(flags.json ? json() : text(done));
   return stopped ? INTERRUPTED : OK;
+}
+
+const wasStopped = ({ outcome }: Variant): boolean => 'json' in outcome && outcome.stopped;
+
+interface Possible {
+  readonly composition: Composition;
+  readonly flags: Flags;
+}
+
+/** Their digests in order, here or spread over cores; `undefined` where an interrupt came first. */
+async function runAll(
+  runs: readonly Possible[],
+  flags: Flags,
+  io: Io,
+): Promise<(RunDigest | undefined)[]> {
+  const numWorkers = numWorkersOf(flags, runs.length, runs[0]!.composition.load);
+  if (numWorkers > 1) {
+    const { compareInThreads } = await import('./workers/spread.js');
+    return compareInThreads(
+      runs.map((run) => run.flags),
+      numWorkers,
+      io,
+    );
+  }
+  const digests: (RunDigest | undefined)[] = [];
+  for (const { composition } of runs) {
+    const run = await runOnce(composition, flags, io);
+    digests.push(digestOf(run));
+    if (run.stopped) break;
+  }
+  return digests;
 }
 
 const ONE_RUN = [...RUN_FILES, ['dryRun', '--dry-run'], ['findRate', '--find-rate']] as const;

@@ -56,6 +56,7 @@ export const LOAD: readonly Row[] = [
 const REPORT: readonly Row[] = [
   ['--goodput <bounds...>', 'what a good request meets, in ms: ttft:200 tpot:50 e2el:5000'],
   ['--find-rate [fraction]', 'highest rate at which this fraction (0.99) meets --goodput'],
+  ['--workers <n>', 'threads for comma lists and --find-rate (cores − 1)'],
   ['--metric-percentiles <list>', 'percentiles of the JSON result (90,99)'],
   ['--price-per-gpu-hour <$>', 'what a GPU costs, for the cost of a million output tokens'],
   ['--json', 'print the result as JSON'],
