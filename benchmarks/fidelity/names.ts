@@ -27,7 +27,9 @@ const NOISE = new Set([
 /** `meta-llama/Meta-Llama-3.1-8B-Instruct` and `LLaMA v3.1 8B` are both `llama 3.1 8`. */
 function modelKey(name: string): string {
   const bare = name.slice(name.indexOf('/') + 1).toLowerCase();
-  const cleaned = bare.replace(/v0\.\d/g, '').replace(/nvfp4|fp8|fp4|0528|-hf/g, '');
+  const cleaned = bare
+    .replace(/v0\.\d/g, '')
+    .replace(/nvfp4|mxfp4|fp8|fp4|bf16|-0\d\d\d|-2\d\d\d|-hf/g, '');
   return (cleaned.match(/[a-z]+|\d+(\.\d+)?/g) ?? []).filter((word) => !NOISE.has(word)).join(' ');
 }
 
