@@ -112,12 +112,12 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
   });
   const aborts = requests.flatMap(({ abort }, id) => (abort ? [{ id, abort }] : []));
   for (const { id, abort } of aborts) {
-    engine.cancel(abort[0] * STEP_NS + (abort[1] === 'during' ? 1 : 0), handles[id]!);
+    engine.cancel(abortAt(abort), handles[id]!);
   }
   /** Whether an arrival or a cancellation that would change something is still to come after `at`. */
   const moreToCome = (at: number): boolean =>
     requests.some((request) => request.at * STEP_NS > at) ||
-    aborts.some(({ id, abort }) => abort[0] * STEP_NS > at && rows.rows[id]![1] === 'unfinished');
+    aborts.some(({ id, abort }) => abortAt(abort) > at && rows.rows[id]![1] === 'unfinished');
 
   const instance = engine.instances[0]!;
   const { decodes } = instance.scheduler;
@@ -139,7 +139,7 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
     lastRun = run;
     if (emptyCalls < STUCK_AFTER || instance.numWaiting === 0 || moreToCome(at)) continue;
     // The last step is over but for the next call.
-    engine.advanceTo(at + 1);
+    engine.advanceTo(Math.floor(at / STEP_NS) * STEP_NS + 1);
     if (instance.numWaiting > 0) end = 'stuck';
     recorder.settleLast(instance);
     break;
@@ -160,6 +160,9 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
   summary.req = rows.rows;
   return lines ? { lines, summary } : { summary };
 }
+
+const abortAt = ([step, when]: NonNullable<GoldenRequest['abort']>): number =>
+  step * STEP_NS + (when === 'during' ? 1 : 0);
 
 /** The rows of the summary. */
 class Rows {

@@ -92,8 +92,10 @@ export class InstanceTeller implements SchedulerEars {
     const handles = this.#handles;
     const { call, stalling } = batch;
     let count = 0;
-    // Preempted while their token was in flight: they still get it, at their place in the batch.
-    const stalled = stalling.inOrder((request) => request.phase === 'waiting');
+    // Preempted or left out while their token was in flight: they still get it, at their place.
+    const stalled = stalling.inOrder(
+      (request) => request.phase === 'waiting' || request.firstCall > call,
+    );
     let nextStalled = 0;
     const { head } = this.owner.scheduler.running;
     for (let request = head; request; request = request.next) {
