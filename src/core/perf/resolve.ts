@@ -9,7 +9,7 @@
 import type { SchedulerConfig, StepCost } from '../engine.js';
 import { ConfigError } from '../errors.js';
 import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
-import type { PoolOptions, PoolSpec } from '../scenario.js';
+import type { PoolSpec } from '../scenario.js';
 import { type DurationNs, GIB, NS_PER_S, nsFromMs } from '../units.js';
 import { linksDirectly } from './collectives.js';
 import { efficiencyFor } from './efficiency.js';
@@ -17,6 +17,7 @@ import type { EngineProfile, PerfData } from './engine-profile.js';
 import { type ExpectedError, expectedErrors } from './expected-error.js';
 import { type KvCapacity, kvCapacity } from './kv-capacity.js';
 import type { Deployment } from './layers.js';
+import { engineLimits, type Limits } from './limits.js';
 import { resolvePrecision } from './precision.js';
 import { AnalyticStepCost } from './step-cost.js';
 
@@ -40,7 +41,7 @@ export interface ResolvedPool {
   readonly expectedErrors: readonly ExpectedError[];
 }
 
-/** @throws {ConfigError} for a layout that cannot be, or a model that does not fit. */
+/** @throws {ConfigError} for an option out of range, a layout that cannot be, or a model that does not fit. */
 export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
   const { model, hardware: gpu, options } = pool;
   const notes: string[] = [];
@@ -55,7 +56,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
   const precision = resolvePrecision(model, gpu, efficiency, options);
   notes.push(...precision.notes);
   const deployment: Deployment = { model, gpu, layout, precision, efficiency, engine: data.engine };
-  const limits = engineLimits(options, data.engine, gpu.memoryBytes, gpu.name);
+  const limits = engineLimits(options, data.engine, gpu);
   const kv = kvCapacity(deployment, limits);
   const numGpuBlocks = options.numGpuBlocksOverride ?? kv.numBlocks;
   if (numGpuBlocks < 2) throw doesNotFit(pool, deployment, limits, kv);
@@ -103,33 +104,6 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
     notes,
     level: 'analytic',
     expectedErrors: expectedErrors(data.errors ?? [], deployment),
-  };
-}
-
-interface Limits {
-  readonly blockSize: number;
-  readonly maxNumSeqs: number;
-  readonly maxNumBatchedTokens: number;
-  readonly utilization: number;
-  readonly enableChunkedPrefill: boolean;
-}
-
-function engineLimits(
-  options: PoolOptions,
-  engine: EngineProfile,
-  memoryBytes: number,
-  gpuName: string,
-): Limits {
-  const { defaults } = engine;
-  const large = memoryBytes >= 70 * GIB && !gpuName.startsWith('A100');
-  return {
-    blockSize: options.blockSize ?? defaults.blockSize,
-    maxNumSeqs: options.maxNumSeqs ?? (large ? defaults.maxNumSeqsLarge : defaults.maxNumSeqs),
-    maxNumBatchedTokens:
-      options.maxNumBatchedTokens ??
-      (large ? defaults.maxNumBatchedTokensLarge : defaults.maxNumBatchedTokens),
-    utilization: options.gpuMemoryUtilization ?? defaults.gpuMemoryUtilization,
-    enableChunkedPrefill: options.enableChunkedPrefill ?? defaults.enableChunkedPrefill,
   };
 }
 

@@ -88,6 +88,16 @@ describe('Resolved pool', () => {
       /sizes that work: 1, 2, 4, 8, 16, 32/,
     ],
     [
+      { model: LLAMA_8B, hardware: 'H100', options: { gpuMemoryUtilization: 1.5 } },
+      '--gpu-memory-utilization',
+      /a number in \(0, 1\], got 1.5/,
+    ],
+    [
+      { model: LLAMA_8B, hardware: 'H100', options: { maxNumSeqs: 0 } },
+      '--max-num-seqs',
+      /at least 1, got 0/,
+    ],
+    [
       { model: LLAMA_8B, hardware: 'H100', options: { tensorParallelSize: 0 } },
       '--tensor-parallel-size',
       /at least 1/,
