@@ -47,8 +47,8 @@ const GEMM: Operator = {
   predict: ([flop, bytes], [compute, memory, launch, p], gpu) =>
     launch! +
     softMax(
-      flop! / (gpu.peak.fp16 * compute!),
-      bytes! / (gpu.memoryBytesPerS * memory!),
+      flop! / (gpu.peak.fp16 * Math.min(1, compute!)),
+      bytes! / (gpu.memoryBytesPerS * Math.min(1, memory!)),
       Math.max(1, p!),
     ),
 };
@@ -57,21 +57,29 @@ const DECODE_ATTENTION: Operator = {
   name: 'decode attention',
   start: [0.85, 10e-6, 10e-9],
   predict: ([bytes, heads], [memory, launch, each], gpu) =>
-    launch! + bytes! / (gpu.memoryBytesPerS * memory!) + each! * heads!,
+    launch! + bytes! / (gpu.memoryBytesPerS * Math.min(1, memory!)) + each! * heads!,
 };
 /** x = FLOP of causal pairs, FLOP of one pair per token. */
 const PREFILL_ATTENTION: Operator = {
   name: 'prefill attention',
   start: [0.6, 100, 16e-6, 0.8],
   predict: ([pairs, token], [compute, diagonal, launch, q], gpu) =>
-    softMax((pairs! + diagonal! * token!) / (gpu.peak.fp16 * compute!), launch!, Math.min(1, q!)),
+    softMax(
+      (pairs! + diagonal! * token!) / (gpu.peak.fp16 * Math.min(1, compute!)),
+      launch!,
+      Math.min(1, q!),
+    ),
 };
 /** x = bytes over the link, ranks beyond two. */
 const ALL_REDUCE: Operator = {
   name: 'all-reduce',
   start: [5e-6, 0.3e-6, 0.55, 0.75],
   predict: ([bytes, ranks], [alpha, each, fraction, q], gpu) =>
-    softMax(alpha! + each! * ranks!, bytes! / (gpu.link.bytesPerS * fraction!), Math.min(1, q!)),
+    softMax(
+      alpha! + each! * ranks!,
+      bytes! / (gpu.link.bytesPerS * Math.min(1, fraction!)),
+      Math.min(1, q!),
+    ),
 };
 
 const n = (line: Line, name: string): number => Number(line[name]);
