@@ -10,9 +10,14 @@ import { runFlags } from '../bench/bench-run.js';
 import type { DefineCommand } from '../command.js';
 import { type ExitCode, FAILED, INTERRUPTED, type Io, OK } from '../io.js';
 import type { Flags } from '../simulate-flags.js';
+import { defineMultiTurn } from './bench-multi-turn.js';
 
 export const defineBench: DefineCommand = (command, io, exit) => {
+  command.enablePositionalOptions();
   addBenchFlags(command);
+  const multiTurn = command.command('multi-turn');
+  multiTurn.description('conversations of several turns, played by several clients');
+  defineMultiTurn(multiTurn, io, exit);
   command.action(async (flags: Flags) => exit(await bench(flags, io)));
 };
 
