@@ -40,6 +40,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./bench.js')).defineBench,
   },
   {
+    name: 'compare',
+    about: 'result files of simulate and bench side by side',
+    load: async () => (await import('./compare.js')).defineCompare,
+  },
+  {
     name: 'list-models',
     about: 'models known by name',
     load: async () => (await import('./list-models.js')).defineListModels,
