@@ -20,6 +20,7 @@ import { type ResolvedPool, resolvePool } from '../core/perf/resolve.js';
 import { policyNamed } from '../core/sched/policies/index.js';
 import { Simulation } from '../core/simulate.js';
 import type { Tracer } from '../core/trace/tracer.js';
+import type { ConversationOptions } from '../core/workload/conversations.js';
 import { buildLoad, checkLoad, type LoadOptions } from '../core/workload/load.js';
 import { OfferedLoad } from '../core/workload/offered-load.js';
 import { openTrace } from '../files/trace-reader.js';
@@ -42,10 +43,17 @@ export interface Naming {
   readonly trace: string;
 }
 
-/** @throws {ConfigError} */
-export function compose(request: ScenarioRequest, naming: Naming): Composition {
+/**
+ * @param conversations makes a conversation of each request
+ * @throws {ConfigError}
+ */
+export function compose(
+  request: ScenarioRequest,
+  naming: Naming,
+  conversations?: ConversationOptions,
+): Composition {
   const open = (trace: TraceRequest) => openTrace(trace, naming.trace);
-  const load = loadFromRequest(request.load, open);
+  const load = { ...loadFromRequest(request.load, open), conversations };
   checkLoad(load, naming.load);
   const router = routerNamed(request.router ?? DEFAULT_ROUTER).name;
   const named = hasNamedPrompts(load);
@@ -81,8 +89,8 @@ export function composePools(
 }
 
 /** Whether prompts of this load say what they contain. A trace is opened to see, and to refuse it early. */
-function hasNamedPrompts({ source }: LoadOptions): boolean {
-  if (source.kind === 'random') return source.prefixLen > 0;
+function hasNamedPrompts({ source, conversations }: LoadOptions): boolean {
+  if (source.kind === 'random') return source.prefixLen > 0 || conversations !== undefined;
   const trace = source.open();
   const first = trace.next();
   trace.close?.();

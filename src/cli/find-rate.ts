@@ -8,7 +8,7 @@
  */
 
 import { ConfigError } from '../core/errors.js';
-import type { LoadOptions } from '../core/workload/load.js';
+import { DEFAULT_NUM_PROMPTS, type LoadOptions } from '../core/workload/load.js';
 import { humanReport } from '../report/human.js';
 import { type Json, resultJson } from '../report/result-json.js';
 import { offeredRate, type Run } from '../report/run.js';
@@ -36,11 +36,17 @@ export function probeOf(run: Run, scale: number, fraction: number): Probe {
   return {
     scale,
     good: completed > 0 && good >= fraction * submitted,
-    instant: rate === Infinity || run.offered.spanNs < 1e6,
+    instant: rate === Infinity || startSpanNs(run) < 1e6,
     rate,
     json: resultJson(run),
     text: humanReport(run),
   };
+}
+
+/** Over how long requests, or conversations, begin. */
+function startSpanNs({ load, offered }: Run): number {
+  if (!load.conversations || load.requestRate === undefined) return offered.spanNs;
+  return ((load.numPrompts ?? DEFAULT_NUM_PROMPTS) / load.requestRate) * 1e9;
 }
 
 export interface FoundRate {

@@ -16,6 +16,7 @@ import type {
 import { ConfigError } from '../core/errors.js';
 import type { Slo } from '../core/metrics/report.js';
 import type { PoolOptions } from '../core/scenario.js';
+import { type ConversationOptions, DEFAULT_TURNS } from '../core/workload/conversations.js';
 import { countOf, listOf, numberOf } from './values.js';
 
 /** Flags as commander gives them: text, true or false, or a list of texts. */
@@ -51,6 +52,16 @@ export const LOAD: readonly Row[] = [
   ['--random-output-len <n>', 'output tokens (128)'],
   ['--random-range-ratio <r>', 'lengths uniform in [(1 − r)·len, (1 + r)·len]'],
   ['--random-prefix-len <n>', 'tokens of a prefix that all prompts share'],
+];
+
+const CONVERSATIONS: readonly Row[] = [
+  ['--multi-turn', 'each prompt begins a conversation; rate and number count these'],
+  ['--multi-turn-num-turns <n>', `questions of a conversation (${DEFAULT_TURNS})`],
+  ['--multi-turn-min-turns <n>', 'or drawn: at least'],
+  ['--multi-turn-max-turns <n>', 'and at most'],
+  ['--multi-turn-delay-ms <ms>', 'from an answer to the next question (0)'],
+  ['--multi-turn-concurrency <n>', 'most conversations under way'],
+  ['--per-turn-input-len <n>', 'tokens of later questions (as --random-input-len)'],
 ];
 
 const REPORT: readonly Row[] = [
@@ -96,6 +107,7 @@ export function addPoolFlags(command: Command): void {
 export function addSimulateFlags(command: Command): void {
   addPoolFlags(command);
   addRows(command, 'Load, as in vllm bench serve:', LOAD);
+  addRows(command, 'Conversations, as in vllm-bench:', CONVERSATIONS);
   addRows(command, 'Report:', REPORT);
 }
 
@@ -203,6 +215,35 @@ function loadRequest(given: Reader, base: LoadRequest | undefined): LoadRequest 
     randomPrefixLen: given.count('random_prefix_len'),
     ...(path !== undefined && { trace: { ...base?.trace, ...trace, path } }),
   });
+}
+
+/** `--multi-turn` and its companions; checked with the load. */
+export function conversationsFromFlags(flags: Flags): ConversationOptions | undefined {
+  const given = new Reader(flags);
+  const turns = given.count('multi_turn_num_turns');
+  const min = given.count('multi_turn_min_turns');
+  const max = given.count('multi_turn_max_turns');
+  const delayMs = given.number('multi_turn_delay_ms');
+  const maxActive = given.count('multi_turn_concurrency');
+  const perTurnInputLen = given.count('per_turn_input_len') || undefined;
+  if (!given.flag('multi_turn')) {
+    if ([turns, min, max, delayMs, maxActive, perTurnInputLen].every((v) => v === undefined))
+      return;
+    throw new ConfigError('--multi-turn', 'to be given beside its companions', undefined);
+  }
+  if (turns !== undefined && (min ?? max) !== undefined) {
+    throw new ConfigError(
+      '--multi-turn-num-turns',
+      'a number of turns, or a least and a most',
+      turns,
+    );
+  }
+  if (turns !== undefined && turns < 1) {
+    throw new ConfigError('--multi-turn-num-turns', 'a whole number of at least 1', turns);
+  }
+  const minTurns = turns ?? min ?? Math.min(DEFAULT_TURNS, max ?? Infinity);
+  const maxTurns = turns ?? max ?? Math.max(DEFAULT_TURNS, minTurns);
+  return { minTurns, maxTurns, delayMs: delayMs ?? 0, perTurnInputLen, maxActive };
 }
 
 /** Without the fields that are `undefined`, so that spreading it overrides nothing. */

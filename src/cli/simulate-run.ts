@@ -9,6 +9,7 @@ import type { Io } from './io.js';
 import { runToEnd } from './progress.js';
 import { asksForFiles, openRunFiles } from './run-files.js';
 import {
+  conversationsFromFlags,
   type Flags,
   flagName,
   percentilesFromFlags,
@@ -49,7 +50,7 @@ export function namingOf(flags: Flags, base: Base | undefined): Naming {
 
 export function composeFlags(flags: Flags, base: Base | undefined): Composition {
   const naming = namingOf(flags, base);
-  return compose(requestFromFlags(flags, base?.request), naming);
+  return compose(requestFromFlags(flags, base?.request), naming, conversationsFromFlags(flags));
 }
 
 const camel = (field: string): string =>

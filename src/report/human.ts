@@ -65,7 +65,7 @@ function titleLines(run: Run): string[] {
 /** What arrived, in one line. */
 function loadLine(run: Run): string {
   const { load, offered, trace } = run;
-  const requests = plural(offered.numRequests, 'request');
+  const requests = plural(offered.numRequests, 'request') + turnsLabel(load);
   const rate = offeredRate(run);
   const pace = rate === Infinity ? 'all at once' : `at ${short(rate)}/s`;
   return `${whatLabel(load.source, trace)}: ${requests} ${pace}${boundLabel(load)}`;
@@ -75,7 +75,8 @@ function loadLine(run: Run): string {
 export function loadLabel(load: LoadOptions, trace: string | undefined, withPace = true): string {
   const { numPrompts, requestRate, rampUp, source } = load;
   const count = numPrompts ?? (source.kind === 'random' ? DEFAULT_NUM_PROMPTS : undefined);
-  const requests = count === undefined ? 'all requests' : plural(count, 'request');
+  const noun = load.conversations ? 'conversation' : 'request';
+  const requests = `${count === undefined ? `all ${noun}s` : plural(count, noun)}${turnsLabel(load)}`;
   const when = withPace ? ` ${pace(requestRate, rampUp, source)}` : '';
   return `${whatLabel(source, trace)}: ${requests}${when}${boundLabel(load)}`;
 }
@@ -95,6 +96,13 @@ function pace(
 
 const boundLabel = ({ maxConcurrency }: LoadOptions): string =>
   maxConcurrency === undefined ? '' : `, at most ${grouped(maxConcurrency)} in flight`;
+
+function turnsLabel({ conversations }: LoadOptions): string {
+  if (!conversations) return '';
+  const { minTurns, maxTurns, delayMs } = conversations;
+  const turns = minTurns === maxTurns ? plural(maxTurns, 'turn') : `${minTurns}–${maxTurns} turns`;
+  return ` in conversations of ${turns}${delayMs > 0 ? `, ${duration(delayMs)} apart` : ''},`;
+}
 
 function whatLabel(source: LoadOptions['source'], trace: string | undefined): string {
   if (source.kind !== 'random') return trace ?? 'given requests';

@@ -7,6 +7,7 @@
 import { IDLE_POWER_FRACTION, POWER_ASSUMPTION } from '../core/metrics/energy.js';
 import type { LatencySummary } from '../core/metrics/report.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
+import type { ConversationOptions } from '../core/workload/conversations.js';
 import { DEFAULT_NUM_PROMPTS } from '../core/workload/load.js';
 import { type Findings, findingsOf } from './findings.js';
 import { resourcesOf } from './resources.js';
@@ -70,6 +71,7 @@ function simulationJson(run: Run, findings: Findings): Json {
     seed: run.seed,
     router: run.router,
     ...(run.trace !== undefined && { trace: run.trace }),
+    ...(run.load.conversations && { multi_turn: multiTurnJson(run.load.conversations) }),
     stopped: run.stopped,
     submitted: report.submitted,
     aborted: report.aborted,
@@ -126,6 +128,13 @@ function simulationJson(run: Run, findings: Findings): Json {
     warnings,
   };
 }
+
+const multiTurnJson = (talk: ConversationOptions): Json => ({
+  min_turns: talk.minTurns,
+  max_turns: talk.maxTurns,
+  delay_ms: talk.delayMs,
+  concurrency: talk.maxActive ?? null,
+});
 
 function resourcesJson(run: Run): Json {
   const used = resourcesOf(run);

@@ -96,6 +96,18 @@ const CASES: readonly (readonly [line: string, ...says: string[]])[] = [
     `simulate ${ON} --request-rate 1,2 --save-requests $/r.csv`,
     '--save-requests: expected a single run',
   ],
+  [`simulate ${ON} --multi-turn-delay-ms 5`, '--multi-turn: expected to be given'],
+  [`simulate ${ON} --multi-turn --multi-turn-num-turns 0`, '--multi-turn-num-turns: expected'],
+  [
+    `simulate ${ON} --multi-turn --multi-turn-num-turns 2 --multi-turn-max-turns 4`,
+    '--multi-turn-num-turns: expected a number of turns, or',
+  ],
+  [
+    `simulate ${ON} --multi-turn --trace examples/traces/azure-2023-conversation.csv`,
+    '--multi-turn: expected drawn lengths',
+  ],
+  [`simulate ${ON} --price-per-gpu-hour cheap`, '--price-per-gpu-hour: expected a number'],
+  [`simulate ${ON} --workers 0 --hardware A100,H100`, '--workers: expected a whole number'],
 ];
 
 describe('bad input', () => {

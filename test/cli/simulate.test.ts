@@ -110,6 +110,24 @@ describe('simulate', () => {
     expect(result.request_rate).toBe('inf');
   });
 
+  it('holds conversations, whose turns find their history in the prefix cache', async () => {
+    const talk = `${ON} --num-prompts 20 --request-rate 2 --multi-turn --multi-turn-num-turns 4`;
+    const result = await json(`${talk} --multi-turn-delay-ms 1000 --random-output-len 32`);
+    expect(result).toMatchObject({ num_prompts: 20, request_rate: 2, completed: 80 });
+    expect(result.simulation.multi_turn).toMatchObject({
+      min_turns: 4,
+      max_turns: 4,
+      delay_ms: 1000,
+    });
+    expect(result.simulation.prefix_hit_fraction).toBeGreaterThan(0.5);
+    expect((await json(`${talk} --no-enable-prefix-caching`)).total_input_tokens).toBe(
+      (await json(talk)).total_input_tokens,
+    );
+    expect((await cli(`simulate ${talk}`)).out).toContain(
+      '80 requests in conversations of 4 turns',
+    );
+  });
+
   it('takes flags over the scenario file', async () => {
     const base = await json('--config examples/scenario.yaml --num-prompts 20');
     expect(base).toMatchObject({ num_prompts: 20, request_rate: 4, completed: 20 });

@@ -6,6 +6,7 @@
  *   how long   --random-*                                  or as the trace says
  *   how many   --num-prompts                               or as the trace says
  *   at once    --max-concurrency
+ *   in turns   --multi-turn: then rate and number are those of conversations
  */
 
 import { ConfigError } from '../errors.js';
@@ -13,6 +14,12 @@ import { Rng } from '../rng.js';
 import { gapsOf } from './arrivals/gaps.js';
 import { RAMP_UP_STRATEGIES, RampedGaps, type RampUp } from './arrivals/ramp.js';
 import { ClosedLoop } from './closed-loop.js';
+import {
+  ConversationBodies,
+  type ConversationOptions,
+  Conversations,
+  checkConversations,
+} from './conversations.js';
 import { type Bodies, type RandomLengths, randomBodies } from './lengths/random.js';
 import { normaliser, PacedLoad } from './paced-load.js';
 import { TraceBodies, TraceReplay, type TraceSource } from './trace-replay.js';
@@ -29,6 +36,8 @@ export interface LoadOptions {
   /** Absent: no bound. */
   readonly maxConcurrency?: number | undefined;
   readonly rampUp?: RampUp | undefined;
+  /** Each drawn prompt begins a conversation. Absent: it stands alone. */
+  readonly conversations?: ConversationOptions | undefined;
 }
 
 export interface RandomSource extends RandomLengths {
@@ -58,13 +67,21 @@ export function buildLoad(options: LoadOptions, seed: number): Workload {
 }
 
 function openLoad(options: LoadOptions, rng: Rng): Workload {
+  const { source, conversations } = options;
+  if (!conversations || source.kind !== 'random') return openRequests(options, rng);
+  const bodies = new ConversationBodies(source, conversations, rng);
+  return new Conversations(openRequests(options, rng, bodies), bodies, conversations);
+}
+
+/** @param given what is asked, where it is not what `options` say */
+function openRequests(options: LoadOptions, rng: Rng, given?: Bodies): Workload {
   const { source, rampUp, requestRate, numPrompts } = options;
   if (source.kind === 'trace' && requestRate === undefined && !rampUp) {
     return new TraceReplay(source.open(), { speed: source.speed, numRequests: numPrompts });
   }
   const numRequests = numPrompts ?? (source.kind === 'random' ? DEFAULT_NUM_PROMPTS : undefined);
   const burstiness = options.burstiness ?? 1;
-  const bodies = openBodies(source, numRequests, rng);
+  const bodies = given ?? openBodies(source, numRequests, rng);
   const gaps = gapsOf(burstiness, rng.stream('arrivals'));
   if (rampUp) {
     const ramped = new RampedGaps(gaps, rampUp, numRequests ?? 1);
@@ -119,6 +136,11 @@ export function checkLoad(options: LoadOptions, name: (field: string) => string)
     throw new ConfigError(name('trace_speed'), 'a number above 0', source.speed);
   }
   if (rampUp) checkRamp(options, rampUp, name);
+  if (!options.conversations) return;
+  checkConversations(options.conversations, name);
+  if (source.kind !== 'random') {
+    throw new ConfigError(name('multi_turn'), 'drawn lengths, not a recorded load', source.kind);
+  }
 }
 
 function checkRamp(options: LoadOptions, ramp: RampUp, name: (field: string) => string): void {

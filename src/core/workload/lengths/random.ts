@@ -67,7 +67,8 @@ class DrawnBodies implements Bodies {
   }
 }
 
-class LengthRange {
+/** Lengths around a mean, as above. */
+export class LengthRange {
   readonly #low: number;
   readonly #high: number;
   readonly #chance: RandomStream;
