@@ -72,7 +72,12 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
     onRequest: (line) => log.request(line),
   });
   const rpc = await startRpc({ service, app, options, seed, log });
-  const url = await listen(app, options);
+  const url = await listen(app, options).catch(async (error: unknown) => {
+    // What listens already would keep the process alive behind its error.
+    await rpc.close();
+    service.close();
+    throw error;
+  });
   setImmediate(() => service.warmUp());
   for (const note of service.notes) log.debug(note);
   if (!options.logJson) io.out(greeting(url, rpc, options, service));
