@@ -64,7 +64,10 @@ class Log {
 
   failed(reason: unknown): ConnectError {
     const error = toRpcError(reason);
-    this.#tell(Code[error.code]!, (error.cause as Error | undefined)?.stack ?? error.rawMessage);
+    // What the caller is not told stands in the log.
+    const bug =
+      error.code === Code.Internal ? (error.cause as Error | undefined)?.stack : undefined;
+    this.#tell(Code[error.code]!, bug ?? error.rawMessage);
     return error;
   }
 
