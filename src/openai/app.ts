@@ -67,6 +67,8 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
     bodyLimit: options.bodyLimit ?? BODY_LIMIT,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },
+    // What fails before a route is found: a path that is no path.
+    frameworkErrors: (error, req, reply) => refuse(req, reply, error),
     genReqId: (req) => {
       const given = req.headers['x-request-id'];
       return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given)
@@ -78,12 +80,15 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
   app.decorateRequest('delivery', null);
   app.decorateRequest('refusal', null);
 
-  app.addHook('onRequest', async (req, reply) => {
+  app.addHook('onRequest', (req, reply, done) => {
     reply.header('x-request-id', req.id);
     reply.header('openai-version', OPENAI_VERSION);
     if (req.headers.origin !== undefined) allowOrigin(reply);
-    if (req.method === 'OPTIONS') return reply.code(204).send();
-    checkKey(req, options.apiKey);
+    if (req.method === 'OPTIONS') {
+      reply.code(204).send();
+      return;
+    }
+    done(keyError(req, options.apiKey));
   });
   const log = (req: FastifyRequest, status: number) =>
     onRequest?.({
@@ -94,7 +99,12 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
       ...(req.delivery?.report && { delivery: req.delivery.report }),
       ...(req.refusal !== null && { refusal: req.refusal }),
     });
-  if (onRequest) app.addHook('onResponse', async (req, reply) => log(req, reply.statusCode));
+  if (onRequest) {
+    app.addHook('onResponse', (req, reply, done) => {
+      log(req, reply.statusCode);
+      done();
+    });
+  }
   app.addHook('onClose', () => prompts.close());
 
   const refuse = (req: FastifyRequest, reply: FastifyReply, error: unknown) => {
@@ -172,11 +182,11 @@ function unknownRoute(req: FastifyRequest, allowed: readonly string[]): ApiError
 }
 
 /** Only what asks for work is guarded: health checks bring no key. */
-function checkKey(req: FastifyRequest, apiKey: string | undefined): void {
-  if (apiKey === undefined || req.url === '/health') return;
+function keyError(req: FastifyRequest, apiKey: string | undefined): ApiError | undefined {
+  if (apiKey === undefined || req.url === '/health') return undefined;
   const given = req.headers.authorization?.replace(/^Bearer\s+/i, '');
-  if (given === apiKey) return;
-  throw given === undefined || given === ''
+  if (given === apiKey) return undefined;
+  return given === undefined || given === ''
     ? new ApiError('unauthorized', "An API key is needed: 'authorization: Bearer KEY'.")
     : new ApiError('unauthorized', 'This API key is not right.', { code: 'invalid_api_key' });
 }

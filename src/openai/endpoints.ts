@@ -145,7 +145,11 @@ export class Endpoints {
   #streamed(req: FastifyRequest, reply: FastifyReply, job: Job, head: AnswerHead): StreamedAnswer {
     const { request, echo, logprobs } = job;
     return new StreamedAnswer({
-      frames: new Frames({ ...head, ...request, model: head.model }),
+      frames: new Frames({
+        ...head,
+        includeUsage: request.includeUsage,
+        continuousUsage: request.continuousUsage,
+      }),
       outbox: this.#outbox,
       open: () => {
         reply.hijack();

@@ -38,6 +38,8 @@ export class OutputText {
   /** What the tokens from `#tailFrom` on show instead of the synthesised text; later ones nothing. */
   readonly #tailFrom: number;
   readonly #tail: readonly string[];
+  /** The whole text, once it has been asked for. */
+  #whole: string | undefined;
 
   constructor(options: OutputTextOptions) {
     this.#lexicon = lexiconOf(options.tokenizer);
@@ -69,8 +71,11 @@ export class OutputText {
 
   /** What tokens `from` to `to` − 1 show together. */
   text(from = 0, to = this.numTokens): string {
+    const isWhole = from === 0 && to === this.numTokens;
+    if (isWhole && this.#whole !== undefined) return this.#whole;
     let text = '';
     for (let i = from; i < to; i++) text += this.piece(i);
+    if (isWhole) this.#whole = text;
     return text;
   }
 
