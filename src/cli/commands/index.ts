@@ -35,11 +35,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./bench.js')).defineBench,
   },
   {
-    name: 'bench',
-    about: 'load-test any LLM endpoint, in the words of vllm bench serve',
-    load: async () => (await import('./bench.js')).defineBench,
-  },
-  {
     name: 'compare',
     about: 'result files of simulate and bench side by side',
     load: async () => (await import('./compare.js')).defineCompare,
