@@ -7,22 +7,16 @@
 
 import { type Command, Option } from 'commander';
 import { camelCase, ENGINE_OPTIONS } from '../config/engine-options.js';
-import type {
-  FieldName,
-  LoadRequest,
-  PoolRequest,
-  ScenarioRequest,
-} from '../config/scenario-request.js';
+import type { LoadRequest, PoolRequest, ScenarioRequest } from '../config/scenario-request.js';
 import { ConfigError } from '../core/errors.js';
 import type { Slo } from '../core/metrics/report.js';
 import type { PoolOptions } from '../core/scenario.js';
-import { type ConversationOptions, DEFAULT_TURNS } from '../core/workload/conversations.js';
-import { countOf, listOf, numberOf } from './values.js';
+import { CONVERSATIONS } from './conversation-flags.js';
+import { type Flags, flagName, Reader, type Row } from './flag-reader.js';
+import { listOf, numberOf } from './values.js';
 
-/** Flags as commander gives them: text, true or false, or a list of texts. */
-export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
-
-export type Row = readonly [flags: string, about: string];
+export { conversationsFromFlags } from './conversation-flags.js';
+export { type Flags, flagName, Reader, type Row } from './flag-reader.js';
 
 const RUNS: readonly Row[] = [
   ['--config <file>', 'scenario file (YAML or JSON); flags win over it'],
@@ -54,16 +48,6 @@ export const LOAD: readonly Row[] = [
   ['--random-prefix-len <n>', 'tokens of a prefix that all prompts share'],
 ];
 
-const CONVERSATIONS: readonly Row[] = [
-  ['--multi-turn', 'each prompt begins a conversation; rate and number count these'],
-  ['--multi-turn-num-turns <n>', `questions of a conversation (${DEFAULT_TURNS})`],
-  ['--multi-turn-min-turns <n>', 'or drawn: at least'],
-  ['--multi-turn-max-turns <n>', 'and at most'],
-  ['--multi-turn-delay-ms <ms>', 'from an answer to the next question (0)'],
-  ['--multi-turn-concurrency <n>', 'most conversations under way'],
-  ['--per-turn-input-len <n>', 'tokens of later questions (as --random-input-len)'],
-];
-
 const REPORT: readonly Row[] = [
   ['--goodput <bounds...>', 'what a good request meets, in ms: ttft:200 tpot:50 e2el:5000'],
   ['--find-rate [fraction]', 'highest rate at which this fraction (0.99) meets --goodput'],
@@ -91,7 +75,7 @@ export function addPoolFlags(command: Command): void {
   addRows(command, 'What runs:', RUNS);
   addRows(command, 'What runs:', [['--seed <n>', 'of every draw (0)']]);
   for (const { field, kind, about } of ENGINE_OPTIONS) {
-    const name = dashed(field);
+    const name = flagName(field).slice(2);
     const heading = 'Engine options, as in vllm serve:';
     if (kind === 'flag') {
       command.addOption(new Option(`--${name}`, `${about}, or --no-${name}`).helpGroup(heading));
@@ -110,9 +94,6 @@ export function addSimulateFlags(command: Command): void {
   addRows(command, 'Conversations, as in vllm-bench:', CONVERSATIONS);
   addRows(command, 'Report:', REPORT);
 }
-
-const dashed = (field: string): string => field.replaceAll('_', '-');
-export const flagName: FieldName = (field) => `--${dashed(field)}`;
 
 /** The flags that take a comma list, and how they are stored. */
 const COMPARED = ['model', 'hardware', 'tensor-parallel-size', 'request-rate'];
@@ -217,35 +198,6 @@ function loadRequest(given: Reader, base: LoadRequest | undefined): LoadRequest 
   });
 }
 
-/** `--multi-turn` and its companions; checked with the load. */
-export function conversationsFromFlags(flags: Flags): ConversationOptions | undefined {
-  const given = new Reader(flags);
-  const turns = given.count('multi_turn_num_turns');
-  const min = given.count('multi_turn_min_turns');
-  const max = given.count('multi_turn_max_turns');
-  const delayMs = given.number('multi_turn_delay_ms');
-  const maxActive = given.count('multi_turn_concurrency');
-  const perTurnInputLen = given.count('per_turn_input_len') || undefined;
-  if (!given.flag('multi_turn')) {
-    if ([turns, min, max, delayMs, maxActive, perTurnInputLen].every((v) => v === undefined))
-      return;
-    throw new ConfigError('--multi-turn', 'to be given beside its companions', undefined);
-  }
-  if (turns !== undefined && (min ?? max) !== undefined) {
-    throw new ConfigError(
-      '--multi-turn-num-turns',
-      'a number of turns, or a least and a most',
-      turns,
-    );
-  }
-  if (turns !== undefined && turns < 1) {
-    throw new ConfigError('--multi-turn-num-turns', 'a whole number of at least 1', turns);
-  }
-  const minTurns = turns ?? min ?? Math.min(DEFAULT_TURNS, max ?? Infinity);
-  const maxTurns = turns ?? max ?? Math.max(DEFAULT_TURNS, minTurns);
-  return { minTurns, maxTurns, delayMs: delayMs ?? 0, perTurnInputLen, maxActive };
-}
-
 /** Without the fields that are `undefined`, so that spreading it overrides nothing. */
 function defined<T extends object>(object: T): Defined<T> {
   const entries = Object.entries(object).filter(([, value]) => value !== undefined);
@@ -253,35 +205,6 @@ function defined<T extends object>(object: T): Defined<T> {
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-/** Flags by the snake_case of their field. */
-export class Reader {
-  constructor(private readonly flags: Flags) {}
-
-  text(field: string): string | undefined {
-    const value = this.flags[camelCase(field)];
-    return typeof value === 'string' ? value : undefined;
-  }
-
-  flag(field: string): boolean | undefined {
-    const value = this.flags[camelCase(field)];
-    return typeof value === 'boolean' ? value : undefined;
-  }
-
-  number(field: string, allowInfinity = false): number | undefined {
-    const text = this.text(field);
-    return text === undefined ? undefined : numberOf(flagName(field), text, allowInfinity);
-  }
-
-  rate(field: string): number | undefined {
-    return this.number(field, true);
-  }
-
-  count(field: string): number | undefined {
-    const text = this.text(field);
-    return text === undefined ? undefined : countOf(flagName(field), text);
-  }
-}
 
 const SLO_KEYS = { ttft: 'ttftMs', tpot: 'tpotMs', e2el: 'e2elMs' } as const;
 

@@ -1,0 +1,41 @@
+/** Flags as they come, and their values by the snake_case name of a field. */
+
+import { camelCase } from '../config/engine-options.js';
+import type { FieldName } from '../config/scenario-request.js';
+import { countOf, numberOf } from './values.js';
+
+/** Flags as commander gives them: text, true or false, or a list of texts. */
+export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
+export type Row = readonly [flags: string, about: string];
+
+export const flagName: FieldName = (field) => `--${field.replaceAll('_', '-')}`;
+
+/** Flags by the snake_case of their field. */
+export class Reader {
+  constructor(private readonly flags: Flags) {}
+
+  text(field: string): string | undefined {
+    const value = this.flags[camelCase(field)];
+    return typeof value === 'string' ? value : undefined;
+  }
+
+  flag(field: string): boolean | undefined {
+    const value = this.flags[camelCase(field)];
+    return typeof value === 'boolean' ? value : undefined;
+  }
+
+  number(field: string, allowInfinity = false): number | undefined {
+    const text = this.text(field);
+    return text === undefined ? undefined : numberOf(flagName(field), text, allowInfinity);
+  }
+
+  rate(field: string): number | undefined {
+    return this.number(field, true);
+  }
+
+  count(field: string): number | undefined {
+    const text = this.text(field);
+    return text === undefined ? undefined : countOf(flagName(field), text);
+  }
+}
