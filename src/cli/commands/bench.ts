@@ -1,5 +1,6 @@
 /** `bench`: load on any LLM endpoint, measured with the words, keys and formulas of `vllm bench serve`. */
 
+import { writeFileSync } from 'node:fs';
 import type { BenchResult } from '../../bench/result.js';
 import { benchJson } from '../../bench/result.js';
 import { resultNotes, resultTable } from '../../bench/result-table.js';
@@ -7,6 +8,8 @@ import { jsonText } from '../../report/result-json.js';
 import { addBenchFlags } from '../bench/bench-flags.js';
 import { checkFiles, saveBenchResult, saveRows } from '../bench/bench-output.js';
 import { runFlags } from '../bench/bench-run.js';
+import { sweep, sweptFlags } from '../bench/bench-sweep.js';
+import { defineSelfCheck } from '../bench/self-check.js';
 import type { DefineCommand } from '../command.js';
 import { type ExitCode, FAILED, INTERRUPTED, type Io, OK } from '../io.js';
 import type { Flags } from '../simulate-flags.js';
@@ -18,11 +21,16 @@ export const defineBench: DefineCommand = (command, io, exit) => {
   const multiTurn = command.command('multi-turn');
   multiTurn.description('conversations of several turns, played by several clients');
   defineMultiTurn(multiTurn, io, exit);
+  const selfCheck = command.command('self-check');
+  selfCheck.description("this client's own bias, against a server with known times");
+  defineSelfCheck(selfCheck, io, exit);
   command.action(async (flags: Flags) => exit(await bench(flags, io)));
 };
 
 async function bench(flags: Flags, io: Io): Promise<ExitCode> {
   checkFiles(flags);
+  const variants = sweptFlags(flags);
+  if (variants.length > 1 || flags.findRate) return sweep(flags, variants, io);
   const result = await runFlags(flags, io);
   return finish(result, flags, io);
 }
@@ -30,6 +38,10 @@ async function bench(flags: Flags, io: Io): Promise<ExitCode> {
 async function finish(result: BenchResult, flags: Flags, io: Io): Promise<ExitCode> {
   const saved = saveBenchResult(flags, result);
   if (typeof flags.saveRequests === 'string') saveRows(flags.saveRequests, result);
+  if (typeof flags.html === 'string') {
+    const { reportHtml } = await import('../../bench/report-html.js');
+    writeFileSync(flags.html, reportHtml([result]));
+  }
   if (flags.json) {
     io.out(jsonText(benchJson(result, flags.saveDetailed === true)));
   } else {

@@ -1,0 +1,168 @@
+/**
+ * `bench self-check`: how much of a measured latency is this client's own. A server with known times
+ * (our own, in a process of its own, unless one is given) is measured at growing numbers of streams;
+ * what is measured beyond the known times is bias.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { BenchResult } from '../../bench/result.js';
+import { dataPath } from '../../config/data-dir.js';
+import { ConfigError } from '../../core/errors.js';
+import { table } from '../../report/format.js';
+import { jsonText } from '../../report/result-json.js';
+import type { DefineCommand } from '../command.js';
+import { FAILED, INTERRUPTED, OK } from '../io.js';
+import { addRows, type Flags, Reader } from '../simulate-flags.js';
+import { listOf, numberOf } from '../values.js';
+import { runFlags } from './bench-run.js';
+
+const TTFT_MS = 200;
+const ITL_MS = 20;
+const OUTPUT_TOKENS = 64;
+/** Streams of the steps. */
+const STREAMS = '1,100,500';
+/** A client whose median TTFT is off by more is at its limit. */
+const MOST_BIAS_MS = 3;
+
+export const defineSelfCheck: DefineCommand = (command, io, exit) => {
+  addRows(command, 'Self-check:', [
+    ['--base-url <url>', 'a server with known times; default: our own is started'],
+    ['--model <name>', 'what it serves'],
+    ['--time-to-first-token <ms>', `its time to the first token (${TTFT_MS})`],
+    ['--inter-token-latency <ms>', `its time for each further one (${ITL_MS})`],
+    ['--streams <list>', `streams at once (${STREAMS})`],
+    ['--json', 'print JSON'],
+  ]);
+  command.action(async (_: Flags, own: { optsWithGlobals(): Flags }) => {
+    const flags = own.optsWithGlobals();
+    const given = new Reader(flags);
+    const ttftMs = given.number('time_to_first_token') ?? TTFT_MS;
+    const itlMs = given.number('inter_token_latency') ?? ITL_MS;
+    const streams = listOf('--streams', given.text('streams') ?? STREAMS);
+    const server = await serverOf(given.text('base_url'), ttftMs, itlMs);
+    const steps: Step[] = [];
+    try {
+      for (const text of streams) {
+        const count = numberOf('--streams', text);
+        // Streams start one after the other over the length of one, so that none is held up by the start.
+        const lengthMs = ttftMs + itlMs * (OUTPUT_TOKENS - 1);
+        const result = await runFlags(
+          {
+            baseUrl: server.url,
+            backend: 'openai-chat',
+            ...(given.text('model') !== undefined && { model: given.text('model') }),
+            numPrompts: String(Math.max(2, 2 * count)),
+            requestRate: String((count * 1e3) / lengthMs),
+            burstiness: 'inf',
+            randomInputLen: '16',
+            randomOutputLen: String(OUTPUT_TOKENS),
+            numWarmups: '1',
+            ttftMode: 'content',
+            disableTqdm: true,
+          },
+          io,
+        );
+        steps.push(stepOf(count, result, ttftMs, itlMs));
+        if (result.stopped) break;
+      }
+    } finally {
+      server.stop();
+    }
+    io.out(flags.json ? jsonText({ ttft_ms: ttftMs, itl_ms: itlMs, steps }) : text(steps));
+    if (steps.some(({ stopped }) => stopped)) exit(INTERRUPTED);
+    else exit(steps.every(({ completed, requests }) => completed === requests) ? OK : FAILED);
+  });
+};
+
+interface Step {
+  readonly streams: number;
+  readonly requests: number;
+  readonly completed: number;
+  readonly stopped: boolean;
+  readonly ttft_bias_median_ms: number;
+  readonly ttft_bias_p99_ms: number;
+  readonly tpot_bias_median_ms: number;
+  readonly tokens_equal: boolean;
+  readonly cpu_fraction: number;
+  readonly loop_delay_p99_ms: number;
+}
+
+function stepOf(streams: number, result: BenchResult, ttftMs: number, itlMs: number): Step {
+  const { measured, health, config, stopped } = result;
+  return {
+    streams,
+    requests: config.numPrompts,
+    completed: measured.completed,
+    stopped,
+    ttft_bias_median_ms: measured.contentTtft.quantileMs(0.5) - ttftMs,
+    ttft_bias_p99_ms: measured.contentTtft.quantileMs(0.99) - ttftMs,
+    tpot_bias_median_ms: measured.tpot.quantileMs(0.5) - itlMs,
+    tokens_equal: measured.totalOutputTokens === measured.completed * OUTPUT_TOKENS,
+    cpu_fraction: health.cpuFraction,
+    loop_delay_p99_ms: health.loopDelayP99Ms,
+  };
+}
+
+function text(steps: readonly Step[]): string {
+  const header = ['streams', 'TTFT bias ms', 'p99', 'TPOT bias ms', 'tokens', 'CPU', 'loop p99 ms'];
+  const rows = steps.map((step) => [
+    String(step.streams),
+    step.ttft_bias_median_ms.toFixed(2),
+    step.ttft_bias_p99_ms.toFixed(2),
+    step.tpot_bias_median_ms.toFixed(3),
+    step.tokens_equal ? 'equal' : 'differ',
+    `${(step.cpu_fraction * 100).toFixed(0)} %`,
+    step.loop_delay_p99_ms.toFixed(2),
+  ]);
+  const limit = steps.findLast(({ ttft_bias_median_ms }) => ttft_bias_median_ms < MOST_BIAS_MS);
+  return [
+    ...table([header, ...rows]),
+    '',
+    'Bias: what is measured beyond the known times, server and client together.',
+    limit
+      ? `Up to ${limit.streams} streams this client adds less than ${MOST_BIAS_MS} ms to the median TTFT.`
+      : `Every step is off by ${MOST_BIAS_MS} ms or more: this machine is too busy to measure.`,
+    '',
+  ].join('\n');
+}
+
+const STARTS_WITHIN_MS = 20_000;
+
+async function serverOf(
+  url: string | undefined,
+  ttftMs: number,
+  itlMs: number,
+): Promise<{ url: string; stop(): void }> {
+  if (url !== undefined) return { url, stop() {} };
+  const bin = dataPath('src/cli/bin.js');
+  if (!existsSync(bin)) {
+    throw new ConfigError('--base-url', 'a server with known times', undefined);
+  }
+  const times = [`--time-to-first-token=${ttftMs}`, `--inter-token-latency=${itlMs}`];
+  const child = spawn(process.execPath, [bin, 'server', '--port=0', '--grpc-port=0', ...times], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  return { url: await addressOf(child), stop: () => void child.kill() };
+}
+
+/** The address a server says when it listens. */
+function addressOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const fail = () => {
+      child.kill();
+      reject(new ConfigError('--base-url', 'our own server to start', said.slice(0, 200)));
+    };
+    const timer = setTimeout(fail, STARTS_WITHIN_MS);
+    child.once('exit', fail);
+    child.stdout!.on('data', (bytes: Buffer) => {
+      said += bytes.toString('utf8');
+      const url = /OpenAI +(http:\S+)/.exec(said)?.[1];
+      if (url === undefined) return;
+      clearTimeout(timer);
+      child.off('exit', fail);
+      resolve(url);
+    });
+  });
+}
