@@ -110,7 +110,7 @@ describe('bench', () => {
 
   it('sends prompts of exactly the length it was asked for', async () => {
     const result = await json(
-      `${SMALL} --random-range-ratio 0.5 --random-prefix-len 30 --save-detailed`,
+      `${SMALL} --random-range-ratio 0.5 --random-prefix-len 30 --save-detailed --result-dir ${folder}`,
     );
     for (const length of result.input_lens) {
       expect(length).toBeGreaterThanOrEqual(30 + 25);
