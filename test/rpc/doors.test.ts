@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Code, type ConnectError, createClient, type Transport } from '@connectrpc/connect';
@@ -203,6 +204,25 @@ describe('a server that reads no files', () => {
     );
     expect(refusal).toMatchObject({ code: Code.PermissionDenied });
     expect((refusal as ConnectError).rawMessage).toContain(field);
+    await server.close();
+  });
+});
+
+describe('a server with a certificate', () => {
+  it('speaks gRPC over TLS', async () => {
+    // Signed by itself, for localhost, for tests and nothing else.
+    const [cert, key] = ['cert', 'key'].map((part) =>
+      readFileSync(new URL(`localhost-${part}.pem`, import.meta.url)),
+    ) as [Buffer, Buffer];
+    const server = await startServer();
+    const tls = await server.rpc.startGrpc('127.0.0.1', 0, { tls: { cert, key } });
+    const transport = createGrpcTransport({
+      baseUrl: `https://localhost:${tls.port}`,
+      nodeOptions: { ca: cert },
+    });
+    const { hardware } = await createClient(StatusService, transport).listHardware({});
+    expect(hardware.length).toBeGreaterThan(20);
+    await tls.close();
     await server.close();
   });
 });
