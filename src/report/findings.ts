@@ -122,7 +122,10 @@ function warningsOf(run: Run, findings: Findings): string[] {
   }
   if (report.stuck) {
     warnings.push(
-      `${plural(report.unfinished, 'request')} can never run: more KV is needed than the pool holds.`,
+      `${plural(report.unfinished, 'request')} can never run: more KV is needed than the pool holds` +
+        (run.pools.every((pool) => pool.scheduler.enableChunkedPrefill)
+          ? '.'
+          : ', or a prompt is longer than --max-num-batched-tokens and may not be cut.'),
     );
   }
   if (findings.numPreemptions > 0.01 * report.completed) {
