@@ -119,9 +119,10 @@ export function step(l: Linearised, model: Model, keep: (r: Residual) => boolean
     b[j]! -= prior * Math.log(l.values[j]! / p.prior);
   });
   const delta = solve(a, b);
-  return model.parameters.map((p, j) =>
-    Math.min(p.max, l.values[j]! * Math.exp(Math.max(-1, Math.min(1, delta[j]!)))),
-  );
+  return model.parameters.map((p, j) => {
+    if (p.frozen) return l.values[j]!;
+    return Math.min(p.max, l.values[j]! * Math.exp(Math.max(-1, Math.min(1, delta[j]!))));
+  });
 }
 
 const SCALE = 0.12;

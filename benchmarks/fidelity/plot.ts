@@ -42,6 +42,7 @@ export function scatterPlot(residuals: readonly Residual[]): string {
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="11">`,
+    '<title>Predicted against measured, by metric and source</title>',
     `<rect width="${width}" height="${height}" fill="white"/>`,
     ...panels,
     ...legend,
