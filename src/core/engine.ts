@@ -22,7 +22,7 @@ export type RequestHandle = number;
 export type FinishReason = 'stop' | 'length' | 'abort' | 'rejected';
 
 /**
- * A stretch of a prompt with an identity: tokens `first … first + length − 1` of the token sequence
+ * A stretch of a prompt with an identity (an integer): tokens `first … first + length − 1` of the token sequence
  * named `content`. Equal contents are equal tokens; this is what prefixes share.
  */
 export interface PromptSegment {
@@ -111,6 +111,8 @@ export interface StepShape {
   prefillHistory: number;
   /** Requests that get a token at the end of the step. */
   numSampled: number;
+  /** Draft tokens that decodes verify beside their newest token; absent: none. */
+  draftTokens?: number;
 }
 
 /**
@@ -162,6 +164,24 @@ export interface SchedulerConfig {
   readonly asyncScheduling: boolean;
   /** Draft tokens a step verifies; 0: no speculation. */
   readonly numSpeculativeTokens: number;
+  /** Who drafts (`speculative_config.method`); absent: something that needs no blocks, as `ngram`. */
+  readonly speculativeMethod?: 'ngram' | 'draft_model' | 'eagle';
+}
+
+/** What a request looks like to whoever decides about its drafts. */
+export interface DraftedRequest {
+  readonly spec: RequestSpec;
+  /** Its number in order of submission, from 0. */
+  readonly index: number;
+  readonly numOutputTokens: number;
+}
+
+/** Which drafts hold: a port. It is asked once per request and step, in the order of the batch. */
+export interface Acceptance {
+  /** How many of `numDrafts` scheduled drafts hold, before this step's tokens are counted. */
+  accepted(request: DraftedRequest, numDrafts: number): number;
+  /** How many drafts are proposed next, at most `most`; absent: `most`. Synchronous scheduling only. */
+  proposed?(request: DraftedRequest, most: number): number;
 }
 
 /** One instance of the cluster: a scheduler, a KV pool and what its steps cost. */
@@ -169,6 +189,8 @@ export interface InstanceConfig {
   readonly pool: number;
   readonly scheduler: SchedulerConfig;
   readonly cost: StepCost;
+  /** Needed with speculation (`numSpeculativeTokens`). */
+  readonly acceptance?: Acceptance;
 }
 
 export interface EngineOptions {

@@ -10,7 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { createEngine } from '../../src/core/cluster/cluster.js';
 import { type RandomStream, Rng } from '../../src/core/rng.js';
 import type { Tracer } from '../../src/core/trace/tracer.js';
-import { engineReplayers, schedulerConfig, specOf } from '../parity/engine-replay.js';
+import { acceptanceOf, engineReplayers, schedulerConfig, specOf } from '../parity/engine-replay.js';
 import { compare, type GoldenScenario, type Replay } from '../parity/golden.js';
 import { checkLaws } from '../support/laws.js';
 import { replay } from '../support/oracle/replay.js';
@@ -27,7 +27,12 @@ const FEATURES: readonly (readonly [string, Features, number])[] = [
   ['with a prefix cache', { prefixCaching: true }, 500],
   ['with a prefix cache and priorities', { prefixCaching: true, priority: true }, 200],
   ['with a prefix cache, asynchronously', { prefixCaching: true, async: true }, 300],
-  ['with all of them', { prefixCaching: true, async: true, priority: true }, 200],
+  ['with drafts', { speculation: true }, 300],
+  ['with drafts, asynchronously', { speculation: true, async: true }, 200],
+  ['with drafts and a prefix cache', { speculation: true, prefixCaching: true }, 300],
+  ['with drafts and priorities', { speculation: true, priority: true }, 100],
+  ['with everything', { prefixCaching: true, async: true, priority: true, speculation: true }, 300],
+  ['with all but drafts', { prefixCaching: true, async: true, priority: true }, 200],
 ];
 
 /** A livelock is cut in the middle of a step: what that step generates is nobody's business. */
@@ -113,7 +118,14 @@ function inTime(scenario: TimedScenario, cuts: RandomStream | undefined): Row[] 
     },
   };
   const engine = createEngine({
-    instances: [{ pool: 0, scheduler: schedulerConfig(scenario.config), cost: scenario.cost }],
+    instances: [
+      {
+        pool: 0,
+        scheduler: schedulerConfig(scenario.config),
+        cost: scenario.cost,
+        acceptance: acceptanceOf(scenario.config),
+      },
+    ],
     router: 'round_robin',
     seed: 0,
     inputLatencyNs: 0,

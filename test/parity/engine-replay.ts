@@ -8,7 +8,7 @@
 
 import { createEngine } from '../../src/core/cluster/cluster.js';
 import type { Instance } from '../../src/core/cluster/instance.js';
-import type { RequestSpec, SchedulerConfig, StepCost } from '../../src/core/engine.js';
+import type { Acceptance, RequestSpec, SchedulerConfig, StepCost } from '../../src/core/engine.js';
 import type { Request } from '../../src/core/request/request.js';
 import type { Admission, RequestOutcome, Tracer } from '../../src/core/trace/tracer.js';
 import { TICKS_PER_NS } from '../../src/core/units.js';
@@ -41,15 +41,23 @@ export const engineReplayers: Replayer[] = [
   {
     name: 'engine',
     detail: 'full',
-    supports,
-    without: ['evict'],
+    without: ['evict', 'acc'],
     replay: (scenario) => replay(scenario, true),
   },
-  { name: 'engine (runs)', detail: 'summary', supports, replay: (s) => replay(s, false) },
+  { name: 'engine (runs)', detail: 'summary', replay: (s) => replay(s, false) },
 ];
 
-function supports({ config }: GoldenScenario): boolean {
-  return config.num_speculative_tokens === 0;
+/** Speculation as the traces define it: formulas instead of models. */
+export function acceptanceOf(config: GoldenConfig): Acceptance {
+  const k = config.num_speculative_tokens;
+  return {
+    accepted: ({ spec, numOutputTokens }, numDrafts) =>
+      Math.min(numDrafts, (spec.outputContent! * 31 + numOutputTokens * 17) % (k + 1)),
+    proposed: ({ spec, numOutputTokens }, most) =>
+      config.spec_draft === 'full'
+        ? most
+        : (spec.outputContent! * 13 + numOutputTokens * 7) % (k + 1),
+  };
 }
 
 export function schedulerConfig(config: GoldenConfig): SchedulerConfig {
@@ -71,6 +79,7 @@ export function schedulerConfig(config: GoldenConfig): SchedulerConfig {
     policy: config.policy,
     asyncScheduling: config.async_scheduling,
     numSpeculativeTokens: config.num_speculative_tokens,
+    ...(config.spec_method && { speculativeMethod: config.spec_method }),
   };
 }
 
@@ -99,7 +108,14 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
     ? recorder.tracer
     : { ...rows.tracer, ...(eachStep && { called() {} }) };
   const engine = createEngine({
-    instances: [{ pool: 0, scheduler: schedulerConfig(config), cost: unitCost }],
+    instances: [
+      {
+        pool: 0,
+        scheduler: schedulerConfig(config),
+        cost: unitCost,
+        acceptance: acceptanceOf(config),
+      },
+    ],
     router: 'round_robin',
     seed: 0,
     inputLatencyNs: 0,
@@ -298,14 +314,20 @@ class Recorder {
         numTokens,
         numComputedTokens,
       ]);
+      const drafts = scheduled.flatMap(({ handle, numDrafts }): Pair[] =>
+        numDrafts > 0 ? [[ids.get(handle)!, numDrafts]] : [],
+      );
+      if (drafts.length > 0) line.drafts = drafts;
       this.#batches.push(line.s);
       this.#settle(line, [freeBlocks, cachedBlocks], running(), waiting());
     },
-    tokens: ({ at, count, handles }) => {
-      if (!this.scenario.config.async_scheduling) return;
+    tokens: ({ at, count, handles, numTokens }) => {
+      const { async_scheduling, num_speculative_tokens } = this.scenario.config;
+      if (!async_scheduling && num_speculative_tokens === 0) return;
       const line = this.#line(at / STEP_NS - 1);
-      const { ids } = this.rows;
-      line.out = Array.from(handles.subarray(0, count), (handle) => [ids.get(handle)!, 1]);
+      line.out = Array.from(handles.subarray(0, count), (handle, i) => {
+        return [this.rows.ids.get(handle)!, numTokens[i]!];
+      });
     },
     updated: ({ at, freeBlocks, cachedBlocks, running, waiting }) => {
       const line = this.#line(at / STEP_NS - 1);

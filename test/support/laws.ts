@@ -19,11 +19,11 @@ export function checkLaws(engine: Cluster): void {
 
 function checkInstance({ scheduler, kv, config }: Instance): void {
   const { blockSize, maxNumSeqs, maxNumActiveSeqs } = config.scheduler;
-  const { decodes, running, waiting } = scheduler;
+  const { decodes, running, waiting, set } = scheduler;
   let used = 0;
   let numDecodes = 0;
   let context = 0;
-  let numPrefills = 0;
+  let numMembers = 0;
   let numLimbo = 0;
   let position = -1;
   let count = 0;
@@ -32,15 +32,16 @@ function checkInstance({ scheduler, kv, config }: Instance): void {
     invariant(request.position > position, 'positions rise along the running list');
     position = request.position;
     const computed = request.phase === 'decode' ? decodes.computed(request) : request.computed;
-    used += Math.ceil(computed / blockSize);
+    used += request.phase === 'decode' ? Math.ceil(computed / blockSize) : request.blocks;
     if (request.phase === 'decode') {
       numDecodes++;
       context += computed;
       invariant(computed < request.endComputed, 'a decode has tokens to compute');
-    } else if (request.phase === 'prefill') {
-      invariant(scheduler.prefills[numPrefills] === request, 'prefills stand in running order');
-      numPrefills++;
-      invariant(computed < request.known, 'a prefill has tokens to compute');
+    } else if (request.phase === 'prefill' || request.phase === 'verify') {
+      invariant(set.members[numMembers] === request, 'members stand in running order');
+      numMembers++;
+      const verifies = request.phase === 'verify';
+      invariant(verifies || computed < request.known, 'a prefill has tokens to compute');
     } else {
       invariant(
         request.phase === 'limbo',
@@ -53,8 +54,8 @@ function checkInstance({ scheduler, kv, config }: Instance): void {
   invariant(count <= Math.min(maxNumSeqs, maxNumActiveSeqs), 'no more run than may');
   invariant(numDecodes === decodes.size, 'decodes = members that decode');
   invariant(context === decodes.sumComputed, 'Σ context = recount');
-  invariant(numPrefills === scheduler.numPrefills, 'prefills = members mid-prompt');
-  invariant(numLimbo === scheduler.numLimbo, 'limbo = members that await their end');
+  invariant(numMembers === set.numMembers, 'members = those neither in the aggregate nor in limbo');
+  invariant(numLimbo === set.numLimbo, 'limbo = members that await their end');
   invariant(
     used - kv.sharedBlocks + kv.free === kv.capacity,
     'used (shared ones once) + free = blocks of the pool',

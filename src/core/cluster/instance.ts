@@ -10,21 +10,22 @@
  * the step that is under way, and its tokens are delivered one step later.
  */
 
-import type { FinishReason, InstanceConfig, InstanceSnapshot, StepCost } from '../engine.js';
+import type { InstanceConfig, InstanceSnapshot, StepCost } from '../engine.js';
 import { CountedPool, type KvPool } from '../kv/kv-pool.js';
 import { PrefixPool } from '../kv/prefix-pool.js';
 import { InstanceStats } from '../metrics/instance-stats.js';
 import type { InstanceReport } from '../metrics/report.js';
 import type { RunMetrics } from '../metrics/run-metrics.js';
-import { NEVER, type Request, type RequestTable } from '../request/request.js';
+import type { Request, RequestTable } from '../request/request.js';
 import { Batch } from '../sched/batch.js';
 import { DecodeSet } from '../sched/decode-set.js';
 import { Run } from '../sched/run.js';
 import { Scheduler } from '../sched/scheduler.js';
+import { speculationOf } from '../sched/speculation.js';
 import type { Tracer } from '../trace/tracer.js';
 import { TICKS_PER_NS, type Ticks, type TimeNs } from '../units.js';
+import { Delivery } from './delivery.js';
 import { Inbox } from './inbox.js';
-import { Outcome } from './outcome.js';
 import { InstanceTeller } from './teller.js';
 
 /** Steps in one run at most, and ticks: sums stay below 2^53. */
@@ -41,7 +42,7 @@ export class Instance {
   readonly #cost: StepCost;
   readonly #async: boolean;
   readonly #tell: InstanceTeller;
-  readonly #outcome = new Outcome();
+  readonly #delivery: Delivery;
   /** The batch of the call just made, and (asynchronous) the one before, still to be delivered. */
   #current = new Batch();
   #inFlight: Batch | undefined;
@@ -53,7 +54,7 @@ export class Instance {
   constructor(
     readonly config: InstanceConfig,
     readonly index: number,
-    private readonly table: RequestTable,
+    table: RequestTable,
     private readonly metrics: RunMetrics,
     private readonly tracer: Tracer,
   ) {
@@ -62,10 +63,19 @@ export class Instance {
     this.#async = scheduler.asyncScheduling;
     const decodes = new DecodeSet(scheduler.blockSize, scheduler.maxModelLen, cost.window);
     this.kv = scheduler.enablePrefixCaching
-      ? new PrefixPool(scheduler, decodes, 0)
+      ? new PrefixPool(scheduler, decodes, speculationOf(scheduler).hashLookahead)
       : new CountedPool(scheduler.numGpuBlocks);
     this.#tell = new InstanceTeller(this, tracer);
     this.scheduler = new Scheduler(scheduler, this.kv, decodes, cost.window, this.#tell);
+    this.#delivery = new Delivery({
+      scheduler: this.scheduler,
+      stats: this.stats,
+      metrics,
+      table,
+      tracer,
+      acceptance: config.acceptance,
+      proposes: this.#async ? 0 : scheduler.numSpeculativeTokens,
+    });
   }
 
   /** The instant up to which everything is decided: the start of the step under way, or of the idle time. */
@@ -245,8 +255,7 @@ export class Instance {
 
     const delivered = this.#async ? this.#inFlight : batch;
     if (delivered) {
-      this.#tell.delivering(startNs, firstEndsAt, delivered);
-      this.#deliver(delivered, firstEndsAt, first);
+      this.#deliver(delivered, startNs, firstEndsAt, first);
     }
     metrics.itl.addArithmetic(next / TICKS_PER_NS, growth / TICKS_PER_NS, steps - 1, batch.steady);
     this.#tell.updated(run.startNs);
@@ -281,8 +290,7 @@ export class Instance {
     run.finish();
     const delivered = this.#async ? this.#inFlight : this.#current;
     if (delivered) {
-      this.#tell.delivering(startNs, run.startNs, delivered);
-      this.#deliver(delivered, run.startNs, first);
+      this.#deliver(delivered, startNs, run.startNs, first);
     }
     if (this.#async) {
       // The batch just scheduled is next to be delivered; the one delivered is used again.
@@ -294,85 +302,26 @@ export class Instance {
     this.#tell.updated(run.startNs);
   }
 
-  /** Hands out the tokens of a batch; those that got their last one end. */
-  #deliver(batch: Batch, now: TimeNs, stepTicks: Ticks): void {
-    const { metrics } = this;
-    metrics.itl.addWeighted(stepTicks / TICKS_PER_NS, batch.steady);
-    const { singles, finishing, stalling } = batch;
-    for (let i = 0; i < singles.size; i++) {
-      const request = singles.at(i);
-      if (!request) continue;
-      if (request.firstTokenAt === NEVER) request.firstTokenAt = now;
-      else metrics.itl.addWeighted(now - request.stalledSince, 1);
-      request.stalledSince = NEVER;
-    }
-    if (finishing.size > 1) finishing.sortByPosition();
-    for (let i = 0; i < finishing.size; i++) {
-      const request = finishing.at(i);
-      if (request) this.#finish(request, now);
-    }
-    for (let i = 0; i < stalling.size; i++) {
-      const request = stalling.at(i);
-      if (!request) continue;
-      request.stalledSince = now;
-      this.scheduler.received(request);
-    }
+  /** `batch` was computed in a step that is over. */
+  #deliver(batch: Batch, startNs: TimeNs, endNs: TimeNs, ticks: Ticks): void {
+    this.#delivery.draw(batch);
+    this.#tell.delivering(startNs, endNs, batch);
+    this.#delivery.deliver(batch, endNs, ticks);
   }
 
   // ---- requests coming and going ----
 
   #arrive(request: Request, now: TimeNs): void {
     this.tracer.requestArrive?.(now, request.handle, request.spec, this.index);
-    if (request.promptTokens >= this.config.scheduler.maxModelLen || request.spec.maxTokens < 1) {
-      this.#end(request, 'rejected', now, NEVER, 0); // (14)
-      return;
-    }
-    this.scheduler.enqueue(request);
-  }
-
-  #finish(request: Request, now: TimeNs): void {
-    this.scheduler.received(request);
-    this.scheduler.remove(request);
-    const { spec, numOutputTokens } = request;
-    const reason = numOutputTokens < spec.maxTokens ? 'length' : (spec.finishReason ?? 'length');
-    this.#end(request, reason, now, now, numOutputTokens);
+    const { maxModelLen } = this.config.scheduler;
+    if (request.promptTokens >= maxModelLen || request.spec.maxTokens < 1) {
+      this.#delivery.reject(request, now);
+    } else this.scheduler.waiting.arrive(request);
   }
 
   #abort(request: Request, at: TimeNs): void {
-    this.scheduler.remove(request);
-    let tokens = request.phase === 'arriving' ? 0 : request.numOutputTokens;
-    // What is in flight is dropped: it was counted as known, and weighs in its batch.
-    if (this.#inFlight) tokens -= this.#withdraw(this.#inFlight, request);
-    if (this.#busy) tokens -= this.#withdraw(this.#current, request);
-    this.#end(request, 'abort', at, this.#lastTokenAt(request), tokens);
-  }
-
-  /** While tokens flow, the last one came when the step under way began. */
-  #lastTokenAt({ firstTokenAt, stalledSince }: Request): TimeNs {
-    if (firstTokenAt === NEVER) return NEVER;
-    return stalledSince === NEVER ? this.#run.startNs : stalledSince;
-  }
-
-  /** Takes `request` out of a batch that has still to be delivered; 1 when it was in it. */
-  #withdraw(batch: Batch, request: Request): number {
-    const { firstCall, lastCall } = request;
-    if (firstCall === NEVER || firstCall > batch.call || lastCall < batch.call) return 0;
-    if (firstCall < batch.call) batch.steady--;
-    return 1;
-  }
-
-  #end(
-    request: Request,
-    reason: FinishReason,
-    at: TimeNs,
-    lastTokenAt: TimeNs,
-    tokens: number,
-  ): void {
-    this.metrics.ended(request, reason, lastTokenAt, tokens);
-    const told = this.tracer.requestFinish !== undefined;
-    if (told) this.#outcome.of(request, reason, at, lastTokenAt, tokens);
-    this.table.close(request);
-    if (told) this.tracer.requestFinish!(this.#outcome);
+    const pending = [this.#inFlight, this.#busy ? this.#current : undefined];
+    this.#delivery.abort(request, at, this.#run.startNs, pending);
   }
 
   // ---- bookkeeping ----
@@ -383,7 +332,7 @@ export class Instance {
     if (this.#busy) stats.busyNs += ns;
     stats.runningTime += scheduler.running.size * ns;
     stats.waitingTime += scheduler.waiting.size * ns;
-    stats.residentTime += scheduler.residentTokens * ns;
+    stats.residentTime += scheduler.set.residentTokens * ns;
     if (steps > 1) {
       // Each step holds one token more per decode: Σ j · (length of step j).
       const { next, growth } = this.#run;
@@ -441,6 +390,10 @@ export class Instance {
       peakWaiting: stats.peakWaiting,
       prefixQueries: stats.prefixQueries + 0,
       prefixHits: stats.prefixHits + 0,
+      ...(this.config.scheduler.numSpeculativeTokens > 0 && {
+        draftTokens: stats.draftTokens,
+        acceptedTokens: stats.acceptedTokens,
+      }),
     };
   }
 }

@@ -7,11 +7,9 @@ import type { RequestHandle } from '../engine.js';
 import { NEVER, type Request } from '../request/request.js';
 import type { Batch } from '../sched/batch.js';
 import type { SchedulerEars } from '../sched/scheduler.js';
-import type { CallView, ScheduledRequest, StepEvent, TokenBatch, Tracer } from '../trace/tracer.js';
+import type { CallView, ScheduledRequest, StepEvent, Tracer } from '../trace/tracer.js';
 import type { TimeNs } from '../units.js';
 import type { Instance } from './instance.js';
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class InstanceTeller implements SchedulerEars {
   /** Whether the tracer wants to hear of every step, so that runs are expanded. */
@@ -29,8 +27,13 @@ export class InstanceTeller implements SchedulerEars {
     this.hearsScheduled = tracer.called !== undefined;
   }
 
-  scheduled(request: Request, numTokens: number, numComputedTokens: number): void {
-    this.#scheduled.push({ handle: request.handle, numTokens, numComputedTokens });
+  scheduled(
+    request: Request,
+    numTokens: number,
+    numComputedTokens: number,
+    numDrafts: number,
+  ): void {
+    this.#scheduled.push({ handle: request.handle, numTokens, numComputedTokens, numDrafts });
   }
 
   preempted(request: Request): void {
@@ -84,13 +87,37 @@ export class InstanceTeller implements SchedulerEars {
   }
 
   #tokens(at: TimeNs, batch: Batch): void {
-    const most = this.owner.numRunning + batch.stalling.size;
+    const most = Math.max(this.owner.numRunning + batch.stalling.size, batch.drafted.requests.size);
     if (most > this.#handles.length) {
       this.#handles = new Float64Array(most * 2);
       this.#numTokens = new Uint8Array(most * 2).fill(1);
     }
+    const count =
+      batch.drafted.requests.size > 0 ? this.#draftedTokens(batch) : this.#oneEach(batch);
+    if (count === 0) return;
+    this.tracer.tokens!({
+      at,
+      instance: this.owner.index,
+      count,
+      handles: this.#handles,
+      numTokens: this.#numTokens,
+    });
+  }
+
+  /** With speculation, some get several. */
+  #draftedTokens({ drafted: { requests, tokens } }: Batch): number {
+    let count = 0;
+    for (let i = 0; i < requests.size; i++) {
+      const request = requests.at(i);
+      if (!request) continue;
+      this.#handles[count] = request.handle;
+      this.#numTokens[count++] = tokens[i]!;
+    }
+    return count;
+  }
+
+  #oneEach({ call, stalling }: Batch): number {
     const handles = this.#handles;
-    const { call, stalling } = batch;
     let count = 0;
     // Preempted or left out while their token was in flight: they still get it, at their place.
     const stalled = stalling.inOrder(
@@ -107,15 +134,7 @@ export class InstanceTeller implements SchedulerEars {
       handles[count++] = request.handle;
     }
     while (nextStalled < stalled.length) handles[count++] = stalled[nextStalled++]!.handle;
-    if (count === 0) return;
-    const tokens: Writable<TokenBatch> = {
-      at,
-      instance: this.owner.index,
-      count,
-      handles,
-      numTokens: this.#numTokens,
-    };
-    this.tracer.tokens!(tokens);
+    return count;
   }
 
   #view(at: TimeNs): CallView {

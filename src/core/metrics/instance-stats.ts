@@ -19,6 +19,8 @@ export class InstanceStats {
   numSampled = DOUBLE_ZERO;
   prefixQueries = DOUBLE_ZERO;
   prefixHits = DOUBLE_ZERO;
+  draftTokens = 0;
+  acceptedTokens = 0;
   peakBlocksUsed = 0;
   peakRunning = 0;
   peakWaiting = 0;

@@ -45,6 +45,9 @@ export interface InstanceReport {
   /** Tokens looked up in the prefix cache at admission, and found there. */
   readonly prefixQueries: number;
   readonly prefixHits: number;
+  /** With speculation: drafts verified, and how many of them held. */
+  readonly draftTokens?: number;
+  readonly acceptedTokens?: number;
 }
 
 export interface RunReport {

@@ -9,6 +9,7 @@
  *   waiting    in the waiting queue        0
  *   prefill    running, computing known tokens, explicit in `computed`
  *   decode     running, one token a step   implied: `offset` + calls made (see DecodeSet)
+ *   verify     running with speculation, its newest token and drafts; explicit in `computed`
  *   limbo      running, nothing left to schedule, its last token is in flight
  *   ended      the record is free
  */
@@ -17,7 +18,7 @@ import type { RequestHandle, RequestSpec } from '../engine.js';
 import { invariant } from '../errors.js';
 import type { TimeNs } from '../units.js';
 
-export type Phase = 'arriving' | 'waiting' | 'prefill' | 'decode' | 'limbo' | 'ended';
+export type Phase = 'arriving' | 'waiting' | 'prefill' | 'decode' | 'verify' | 'limbo' | 'ended';
 
 /**
  * "Never happened", for instants and call numbers. Not −1: fields that hold instants later are doubles
@@ -54,6 +55,11 @@ export class Request {
   known = 0;
   /** Tokens scheduled in the call being made. */
   chunk = 0;
+  /** KV blocks held; while it decodes they follow from `computed`. */
+  blocks = 0;
+  /** With speculation: drafts to verify next, and (asynchronous) tokens scheduled that have not come. */
+  drafts = 0;
+  placeholders = 0;
 
   /** While decoding: computed − calls made, constant; neighbours in the bucket of its last call. */
   offset = 0;
@@ -113,6 +119,8 @@ export class RequestTable {
     request.computed = 0;
     request.known = spec.promptTokens;
     request.chunk = 0;
+    request.drafts = 0;
+    request.placeholders = 0;
     request.firstCall = NEVER;
     request.lastCall = NEVER;
     request.walkedCall = NEVER;

@@ -7,7 +7,7 @@
  */
 
 import { DOUBLE_ZERO } from '../double.js';
-import type { StepShape } from '../engine.js';
+import type { Acceptance, StepShape } from '../engine.js';
 import type { Request } from '../request/request.js';
 import type { Ticks } from '../units.js';
 
@@ -21,6 +21,8 @@ export class Batch {
   readonly shape: StepShape = emptyShape();
   /** Requests that get their first token, or the first one after having missed a step. */
   readonly singles = new RequestBag();
+  /** With speculation, all that get tokens: how many, a draw decides. */
+  readonly drafted = new DraftedBatch();
   /** Requests that get their last token. */
   readonly finishing = new RequestBag();
   /** Requests that get a token and then stall: preempted or left out while it was in flight. */
@@ -32,6 +34,7 @@ export class Batch {
     this.steady = 0;
     this.ticks = 0;
     this.singles.clear();
+    this.drafted.requests.clear();
     this.finishing.clear();
     this.stalling.clear();
     clearShape(this.shape);
@@ -106,6 +109,40 @@ export class RequestBag {
   }
 }
 
+/** Requests whose drafts were verified in a step, in the order of the batch. */
+export class DraftedBatch {
+  readonly requests = new RequestBag();
+  /** Drafts scheduled, and whether the request was admitted in this very batch (43). */
+  readonly drafts: number[] = [];
+  readonly admitted: boolean[] = [];
+  /** Drafts that held and tokens generated, once drawn. */
+  readonly held: number[] = [];
+  readonly tokens: number[] = [];
+
+  add(request: Request, drafts: number, admitted: boolean): void {
+    const i = this.requests.size;
+    this.requests.add(request);
+    this.drafts[i] = drafts;
+    this.admitted[i] = admitted;
+  }
+
+  /**
+   * Draws how many drafts held (none of an admission's, which only pad it), and what that generates:
+   * one token more, cut where the request ends.
+   */
+  draw(acceptance: Acceptance): void {
+    for (let i = 0; i < this.requests.size; i++) {
+      const request = this.requests.at(i);
+      if (!request) continue;
+      const drafts = this.drafts[i]!;
+      const draws = drafts > 0 && !this.admitted[i];
+      const held = draws ? acceptance.accepted(request, drafts) : 0;
+      this.held[i] = held;
+      this.tokens[i] = Math.min(held + 1, request.endComputed + 1 - request.known);
+    }
+  }
+}
+
 const NOBODY: readonly Request[] = [];
 
 function emptyShape(): StepShape {
@@ -119,6 +156,7 @@ function emptyShape(): StepShape {
     prefillWindowPairs: DOUBLE_ZERO,
     prefillHistory: DOUBLE_ZERO,
     numSampled: 0,
+    draftTokens: 0,
   };
 }
 
@@ -132,6 +170,21 @@ function clearShape(shape: StepShape): void {
   shape.prefillWindowPairs = 0;
   shape.prefillHistory = 0;
   shape.numSampled = 0;
+  shape.draftTokens = 0;
+}
+
+/** Adds to a shape a decode with drafts: `chunk` tokens after `computed` ones. */
+export function addDrafted(
+  shape: StepShape,
+  chunk: number,
+  computed: number,
+  window: number,
+): void {
+  const context = computed + chunk;
+  shape.numDecodes++;
+  shape.draftTokens! += chunk - 1;
+  shape.decodeContext += context;
+  shape.decodeWindowContext += Math.min(context, window);
 }
 
 /** Adds to a shape a chunk of a prompt of which `history` tokens are computed. */

@@ -13,12 +13,17 @@
 import type { SchedulerConfig } from '../engine.js';
 import type { KvPool } from '../kv/kv-pool.js';
 import { NEVER, type Request } from '../request/request.js';
-import { RequestList } from '../request/request-list.js';
+import type { RequestList } from '../request/request-list.js';
 import type { TimeNs } from '../units.js';
-import { addPrefill, type Batch, RequestBag } from './batch.js';
+import { addDrafted, addPrefill, type Batch, RequestBag } from './batch.js';
+import { Budget } from './budget.js';
+import { Cadence } from './cadence.js';
 import type { DecodeSet } from './decode-set.js';
 import { policyNamed } from './policies/index.js';
 import type { SchedulerPolicy } from './policy.js';
+import { RunningSet } from './running-set.js';
+import { type Speculation, speculationOf } from './speculation.js';
+import { WaitingQueue } from './waiting-queue.js';
 
 /** What is told, while it happens, to whoever asked for it. */
 export interface SchedulerEars {
@@ -26,20 +31,12 @@ export interface SchedulerEars {
   preempted(request: Request): void;
   /** Whether somebody replays calls, and wants every request one serves in the order of the batch. */
   readonly hearsScheduled: boolean;
-  scheduled(request: Request, numTokens: number, computed: number): void;
+  scheduled(request: Request, numTokens: number, computed: number, numDrafts: number): void;
 }
 
-/** The last call of a request that still decodes. */
-const FOREVER = Number.MAX_SAFE_INTEGER;
-
 export class Scheduler {
-  readonly running = new RequestList();
-  readonly waiting = new RequestList();
-  /** The running requests that still compute known tokens, in running order. */
-  readonly prefills: Request[] = [];
-  numPrefills = 0;
-  /** Running requests with nothing left to schedule, whose last token is in flight. */
-  numLimbo = 0;
+  readonly waiting: WaitingQueue;
+  readonly set: RunningSet;
   numPreemptions = 0;
 
   /** Whether the next call would decide the same, as far as the last one knows. */
@@ -49,15 +46,14 @@ export class Scheduler {
   preemptedInCall = 0;
 
   readonly #policy: SchedulerPolicy;
+  readonly #speculation: Speculation;
+  readonly #budget: Budget;
+  readonly #cadence: Cadence;
+  /** Decodes that a call passes over, and those that come back after it. */
   readonly #leftOut = new RequestBag();
   readonly #rejoined = new RequestBag();
   readonly #maxRunning: number;
   readonly #watermarkBlocks: number;
-  #nextPosition = 0;
-  /** Steps with tokens so far, the last of them that carried prefill, and (46). */
-  #executed = 0;
-  #lastPrefill = Number.NEGATIVE_INFINITY;
-  #capacityBound = false;
   /** The call in which the head of the queue, not admitted, may find more in the cache than it did. */
   #headGainsAt = Infinity;
 
@@ -69,87 +65,78 @@ export class Scheduler {
     private readonly ears: SchedulerEars,
   ) {
     this.#policy = policyNamed(config.policy);
+    this.#speculation = speculationOf(config);
+    this.#budget = new Budget(config, this.#speculation.draftSlots);
+    this.#cadence = new Cadence(config.prefillScheduleInterval);
     this.#maxRunning = Math.min(config.maxNumSeqs, config.maxNumActiveSeqs);
     this.#watermarkBlocks = Math.floor(config.watermark * config.numGpuBlocks);
+    this.waiting = new WaitingQueue(this.#policy);
+    this.set = new RunningSet(config, this.#speculation, kv, decodes);
+  }
+
+  get running(): RequestList {
+    return this.set.list;
   }
 
   get numUnfinished(): number {
-    return this.running.size + this.waiting.size;
-  }
-
-  /** Tokens whose KV is held by running requests; what they share counts once. */
-  get residentTokens(): number {
-    let tokens = this.decodes.sumComputed - this.kv.sharedBlocks * this.config.blockSize;
-    for (let i = 0; i < this.numPrefills; i++) tokens += this.prefills[i]!.computed;
-    return tokens;
-  }
-
-  enqueue(request: Request): void {
-    request.phase = 'waiting';
-    this.#queueAt(request, false);
+    return this.set.list.size + this.waiting.size;
   }
 
   /** Makes one schedule call into `batch`. `inFlight`: the batch before, when its tokens are still to come. */
   call(now: TimeNs, batch: Batch, inFlight: Batch | undefined): void {
-    const { decodes, config } = this;
+    const { decodes, set } = this;
     batch.reset(decodes.calls + 1);
-    const queued = this.running.size + this.waiting.size;
-    const threshold = this.#threshold(queued);
-    this.held = this.#holds();
+    const threshold = this.#threshold();
+    this.held = this.#cadence.holds(set.isDecoding);
     this.preemptedInCall = 0;
     this.#headGainsAt = Infinity;
+    const firstNew = set.nextPosition;
 
     // The running: all at once where the sums allow it, one by one where they do not.
-    let budget = config.maxNumScheduledTokens;
-    const wanted = this.#chunks(threshold, budget - decodes.size);
     let numDecodes = decodes.size;
-    if (wanted >= 0 && this.#takeBlocks()) {
-      budget -= numDecodes + wanted;
-      this.#publishChunks(batch.call);
-    } else {
-      numDecodes = this.#walk(now, batch, inFlight, threshold);
-      budget -= this.#walkedTokens;
-    }
-    const ranPrefill = this.#shapePrefills(batch);
+    this.#budget.reset();
+    if (this.#share(threshold) && this.#takeBlocks(batch.call)) {
+      if (numDecodes > 0) this.#budget.take(numDecodes);
+    } else numDecodes = this.#walk(now, batch, inFlight, threshold);
 
-    // The waiting (7, 8), after the call has advanced everyone that runs.
+    // What they compute; the call has then advanced everyone that runs.
     decodes.advance(1);
     batch.shape.numDecodes = numDecodes;
     batch.shape.decodeContext = decodes.sumComputed;
     batch.shape.decodeWindowContext = decodes.sumWindowed;
-    batch.numTokens = numDecodes + batch.shape.prefillTokens;
+    batch.numTokens = numDecodes;
+    const ranPrefill = this.#shapeMembers(batch);
+
+    // The waiting (7, 8).
     let admittedPrefill = false;
     if (this.preemptedInCall === 0) {
-      admittedPrefill = this.#admit(now, batch, threshold, budget);
-      if (!this.held) this.#capacityBound = this.waiting.size > 0; // (46)
+      admittedPrefill = this.#admit(now, batch, threshold, ranPrefill);
+      if (!this.held) this.#cadence.released(this.waiting.size); // (46)
     }
-    if (batch.numTokens > 0) this.#executed++;
-    if (ranPrefill || admittedPrefill) this.#lastPrefill = this.#executed; // (47)
+    this.#cadence.executed(batch.numTokens > 0 ? 1 : 0, ranPrefill || admittedPrefill);
 
     batch.shape.numSampled = numDecodes;
     if (this.ears.hearsScheduled) this.#tellScheduled();
-    this.#settle(batch, numDecodes);
+    this.#settle(batch, numDecodes, firstNew);
     this.repeatable =
       batch.shape.numPrefills === 0 &&
       this.preemptedInCall === 0 &&
       batch.singles.size === 0 &&
       this.#rejoined.size === 0 &&
-      this.numLimbo === 0 &&
+      set.numLimbo === 0 &&
       decodes.size > 0;
   }
 
   /** How many more calls, at most `limit`, decide the same as the last one. */
   callsAlike(limit: number): number {
     if (!this.repeatable) return 0;
-    let calls = Math.min(limit, this.decodes.callsUntilChange());
-    if (this.held && this.waiting.size + this.numPrefills > 0) {
-      const held = this.#lastPrefill + this.config.prefillScheduleInterval - 1 - this.#executed;
-      if (held < calls) calls = held;
+    const { decodes } = this;
+    let calls = Math.min(limit, decodes.callsUntilChange());
+    if (this.held && this.waiting.size + this.set.numMembers > 0) {
+      calls = Math.min(calls, this.#cadence.callsHeld());
     }
-    const gain = this.#headGainsAt - 1 - this.decodes.calls;
-    if (gain < calls) calls = gain;
-    if (calls <= 0) return 0;
-    return this.decodes.callsWithin(this.kv.free, calls);
+    calls = Math.min(calls, this.#headGainsAt - 1 - decodes.calls);
+    return calls <= 0 ? 0 : decodes.callsWithin(this.kv.free, calls);
   }
 
   /** Makes `calls` more calls like the last one; the last of them may sample last tokens. */
@@ -157,138 +144,98 @@ export class Scheduler {
     if (calls === 0) return;
     this.kv.take(this.decodes.blocksFor(calls));
     this.decodes.advance(calls);
-    this.#executed += calls;
+    this.#cadence.executed(calls, false);
     batch.call = this.decodes.calls;
     if (this.ears.hearsScheduled) this.#tellScheduled();
     this.#retire(batch);
   }
 
-  /** Tells the ears whom the call just made serves; before it is settled, or inside a run. */
-  #tellScheduled(): void {
-    for (const request of this.running) {
-      if (request.phase === 'prefill') {
-        if (request.chunk > 0) this.ears.scheduled(request, request.chunk, request.computed);
-      } else if (request.phase === 'decode' && !this.#leftOut.has(request)) {
-        this.ears.scheduled(request, 1, this.decodes.computed(request) - 1);
-      }
-    }
-  }
-
   /** Takes a request out of whatever it is in; its blocks are free at once (32). */
   remove(request: Request): void {
-    switch (request.phase) {
-      case 'waiting':
-        this.waiting.remove(request);
-        return;
-      case 'prefill':
-        this.#dropPrefill(request);
-        break;
-      case 'decode':
-        this.#leave(request);
-        request.lastCall = this.decodes.calls;
-        break;
-      case 'limbo':
-        this.numLimbo--;
-        break;
-      default:
-        return;
+    if (request.phase === 'waiting') this.waiting.remove(request);
+    else if (request.phase !== 'arriving') this.set.remove(request, undefined);
+  }
+
+  /** Tells the ears whom the call just made serves; before it is settled, or inside a run. */
+  #tellScheduled(): void {
+    const { ears, decodes } = this;
+    for (let request = this.running.head; request; request = request.next) {
+      if (request.phase === 'decode') {
+        if (this.#leftOut.has(request)) continue;
+        ears.scheduled(request, 1, decodes.computed(request) - 1, 0);
+      } else if (request.phase !== 'limbo' && request.chunk > 0) {
+        ears.scheduled(request, request.chunk, request.computed, draftsIn(request));
+      }
     }
-    this.running.remove(request);
-    this.kv.release(request, this.#blocks(request.computed));
-  }
-
-  /**
-   * A token that was in flight has come: what it completed can be found from now on (35). Needed only
-   * for those that no further call would publish.
-   */
-  received(request: Request): void {
-    if (!this.config.asyncScheduling) return;
-    if (request.phase === 'decode') request.computed = this.decodes.computed(request);
-    else if (request.phase !== 'limbo') return;
-    this.kv.publish(request, request.computed, this.decodes.calls, true);
-  }
-
-  #join(request: Request): void {
-    this.decodes.join(request);
-    this.kv.follow(request);
-  }
-
-  #leave(request: Request): void {
-    this.kv.unfollow(request);
-    this.decodes.leave(request);
   }
 
   // ---- the running list ----
 
   /** Most prompt tokens of one request in this call (5). */
-  #threshold(queued: number): number {
+  #threshold(): number {
     const { longPrefillTokenThreshold: threshold, maxNumBatchedTokens } = this.config;
+    const queued = this.numUnfinished;
     if (threshold === 0 || queued <= 1) return Infinity;
     return this.config.longPrefillTokenThresholdAdaptive
       ? Math.max(threshold, Math.floor(maxNumBatchedTokens / queued))
       : threshold;
   }
 
-  #holds(): boolean {
-    const interval = this.config.prefillScheduleInterval;
-    return (
-      interval > 1 &&
-      this.#executed - this.#lastPrefill < interval - 1 &&
-      this.decodes.size + this.numLimbo > 0 &&
-      !this.#capacityBound
-    );
+  /** Tokens a member wants (1, 3, 33, 34, 45). */
+  #want(request: Request): number {
+    if (this.held && request.phase === 'prefill') return 0;
+    const { known, computed, placeholders } = request;
+    if (this.#speculation.numDrafts === 0) return known - computed;
+    const end = request.promptTokens + request.spec.maxTokens;
+    if (placeholders > 0 && computed + 2 - placeholders >= end) return 0;
+    const most = this.config.maxModelLen - 1 - computed;
+    return Math.min(known + request.drafts + placeholders - computed, most);
   }
 
   /**
-   * Sets the chunk of every prefill, `left` tokens being left by the decodes. Returns their sum, or −1
-   * where order decides who gets what: a prefill stands before decodes that go short.
+   * Sets the chunk of every member, decodes having theirs. False where order decides who gets what: a
+   * member stands before decodes that go short.
    */
-  #chunks(threshold: number, left: number): number {
-    const { prefills, numPrefills } = this;
-    if (left < 0) return -1;
+  #share(threshold: number): boolean {
+    const { members, numMembers } = this.set;
+    const budget = this.#budget;
+    const left = budget.left - this.decodes.size;
+    if (left < 0) return false;
     let total = 0;
-    for (let i = 0; i < numPrefills; i++) {
-      const request = prefills[i]!;
-      const want = this.held ? 0 : Math.min(request.known - request.computed, threshold);
-      request.chunk = want;
-      total += want;
+    for (let i = 0; i < numMembers; i++) {
+      const request = members[i]!;
+      request.chunk = Math.min(this.#want(request), threshold);
+      total += request.chunk;
     }
-    if (total <= left) return total;
-    if (!this.#prefillsAreTail()) return -1;
-    for (let i = 0, rest = left; i < numPrefills; i++) {
-      const request = prefills[i]!;
-      request.chunk = Math.min(request.chunk, rest);
-      rest -= request.chunk;
-    }
-    return left;
-  }
-
-  #prefillsAreTail(): boolean {
-    let request = this.running.tail;
-    for (let i = this.numPrefills; i > 0; i--) {
-      if (request !== this.prefills[i - 1]) return false;
-      request = request?.prev;
+    if (total > left || budget.draftSlots > 0) {
+      if (!this.set.membersAreTail()) return false;
+    } else if (total === 0) return true;
+    // Each in turn, what is reserved for decodes aside.
+    for (let i = 0; i < numMembers; i++) {
+      const request = members[i]!;
+      const most = Math.max(0, budget.left - this.decodes.size);
+      request.chunk = Math.min(request.chunk, most);
+      if (request.chunk > 0) budget.take(request.chunk);
     }
     return true;
   }
 
   /** Takes the blocks of all that is scheduled, if there are enough (22). */
-  #takeBlocks(): boolean {
+  #takeBlocks(call: number): boolean {
+    const { set, kv } = this;
     let need = this.decodes.needingBlock(0);
-    for (let i = 0; i < this.numPrefills; i++) {
-      const { computed, chunk } = this.prefills[i]!;
-      need += this.#blocks(computed + chunk) - this.#blocks(computed);
+    for (let i = 0; i < set.numMembers; i++) {
+      const request = set.members[i]!;
+      if (request.chunk > 0) need += set.missingBlocks(request);
     }
-    if (need > this.kv.free) return false;
-    if (need > 0) this.kv.take(need);
+    if (need > kv.free) return false;
+    if (need > 0) kv.take(need);
+    for (let i = 0; i < set.numMembers; i++) {
+      const request = set.members[i]!;
+      if (request.chunk > 0) set.serve(request, call);
+    }
     return true;
   }
-
-  #blocks(tokens: number): number {
-    return Math.ceil(tokens / this.config.blockSize);
-  }
-
-  #walkedTokens = 0;
 
   /**
    * The running list one by one, as the rules are written: whoever comes while budget is left gets
@@ -296,51 +243,46 @@ export class Scheduler {
    * the others have left the aggregate until the call is over.
    */
   #walk(now: TimeNs, batch: Batch, inFlight: Batch | undefined, threshold: number): number {
-    const { kv, config } = this;
-    const call = batch.call;
-    let budget = config.maxNumScheduledTokens;
+    const { set, kv, decodes } = this;
+    const budget = this.#budget;
     let numDecodes = 0;
-    for (let i = 0; i < this.numPrefills; i++) this.prefills[i]!.chunk = 0;
+    budget.reset();
+    for (let i = 0; i < set.numMembers; i++) set.members[i]!.chunk = 0;
     let request = this.running.head;
-    walk: while (request && budget > 0) {
+    while (request && budget.left > 0) {
       const decoding = request.phase === 'decode';
-      const skipped = request.phase === 'limbo' || (this.held && !decoding);
-      if (skipped) {
+      const want = decoding ? 1 : request.phase === 'limbo' ? 0 : this.#want(request);
+      if (want <= 0) {
         request = request.next;
         continue;
       }
-      const computed = decoding ? this.decodes.computed(request) : request.computed;
-      const want = decoding ? 1 : Math.min(request.known - computed, threshold);
-      const chunk = Math.min(want, budget);
-      const need = this.#blocks(computed + chunk) - this.#blocks(computed);
-      while (need > kv.free) {
+      const chunk = Math.min(want, threshold, budget.left);
+      if (!decoding) request.chunk = chunk;
+      const need: number = decoding ? this.#decodeNeeds(request) : set.missingBlocks(request);
+      let asks = true;
+      let next: Request | undefined = request.next;
+      while (asks && need > kv.free) {
         const victim = this.#victim();
-        const after: Request | undefined = request.next;
-        if (victim.walkedCall === call) {
-          // (18) It was served already: its tokens go back to the budget.
-          const served = victim.phase === 'decode' ? 1 : victim.chunk;
-          if (victim.phase === 'decode') numDecodes--;
-          budget += served;
-          this.#preempt(victim, now, inFlight, served);
-        } else this.#preempt(victim, now, inFlight, 0);
-        if (victim === request) {
-          request = after;
-          continue walk;
-        }
+        asks = victim !== request;
+        if (victim === next) next = next.next;
+        numDecodes -= this.#preemptInWalk(victim, now, inFlight, batch.call);
       }
-      if (need > 0) kv.take(need);
-      request.walkedCall = call;
-      if (decoding) numDecodes++;
-      else {
-        request.chunk = chunk;
-        kv.publish(request, computed + chunk, call, false);
+      if (asks) {
+        kv.take(need);
+        request.walkedCall = batch.call;
+        if (decoding) numDecodes++;
+        else set.serve(request, batch.call);
+        budget.take(chunk);
       }
-      budget -= chunk;
-      request = request.next;
+      request = next;
     }
-    if (numDecodes < this.decodes.size) this.#leaveOut(call, now, inFlight);
-    this.#walkedTokens = config.maxNumScheduledTokens - budget;
+    if (numDecodes < decodes.size) this.#leaveOut(batch.call, now, inFlight);
     return numDecodes;
+  }
+
+  #decodeNeeds(request: Request): number {
+    const computed = this.decodes.computed(request);
+    return this.set.blocks(computed + 1) - this.set.blocks(computed);
   }
 
   /** Decodes the walk did not reach leave the aggregate; they come back when the call is over. */
@@ -348,7 +290,8 @@ export class Scheduler {
     for (let request = this.running.head; request; request = request.next) {
       if (request.phase !== 'decode' || request.walkedCall === call) continue;
       this.#stall(request, now, inFlight);
-      this.#leave(request);
+      this.set.leave(request);
+      request.firstCall = call + 1;
       this.#leftOut.add(request);
     }
   }
@@ -363,137 +306,132 @@ export class Scheduler {
     return victim;
   }
 
-  /** (16) `served`: tokens it was already given in this call, whose blocks it holds as well. */
-  #preempt(request: Request, now: TimeNs, inFlight: Batch | undefined, served: number): void {
+  /** Preempts; what the walk had given to `victim` goes back to the budget (18). Returns decodes unserved. */
+  #preemptInWalk(victim: Request, now: TimeNs, inFlight: Batch | undefined, call: number): number {
+    const served = victim.walkedCall === call;
+    const decoding = victim.phase === 'decode';
+    if (served) this.#budget.giveBack(decoding ? 1 : victim.chunk);
+    this.#preempt(victim, now, inFlight, served ? call : undefined);
+    return served && decoding ? 1 : 0;
+  }
+
+  /** (16) `servedIn`: the call that served it already, so that it holds the blocks for that. */
+  #preempt(
+    request: Request,
+    now: TimeNs,
+    inFlight: Batch | undefined,
+    servedIn: number | undefined,
+  ): void {
     this.#stall(request, now, inFlight);
-    if (request.phase === 'decode') {
-      this.#leave(request);
-      request.lastCall = this.decodes.calls;
-      if (served > 0) this.#publishServed(request);
-    } else if (request.phase === 'prefill') this.#dropPrefill(request);
-    else this.numLimbo--;
-    this.kv.release(request, this.#blocks(request.computed + served));
-    this.running.remove(request);
+    this.set.remove(request, servedIn);
     request.computed = 0;
     request.chunk = 0;
+    request.drafts = 0;
     request.numPreemptions++;
-    request.phase = 'waiting';
-    this.#queueAt(request, true);
+    this.waiting.comeBack(request);
     this.preemptedInCall++;
     this.numPreemptions++;
     this.ears.preempted(request);
   }
 
-  /** A decode that was served in this call has published its block, although it goes (26, 35). */
-  #publishServed(request: Request): void {
-    const inFlight = this.config.asyncScheduling ? 1 : 0;
-    this.kv.publish(request, request.computed + 1 - inFlight, this.decodes.calls + 1, false);
-  }
-
   /** Notes since when `request` has had no token: now, or when the one in flight is delivered. */
   #stall(request: Request, now: TimeNs, inFlight: Batch | undefined): void {
-    if (request.phase === 'prefill' || request.firstCall > this.decodes.calls) return;
+    if (request.phase !== 'decode' && request.phase !== 'limbo') return;
+    if (request.firstCall > this.decodes.calls) return;
     if (inFlight) inFlight.stalling.add(request);
     else if (request.stalledSince === NEVER) request.stalledSince = now;
   }
 
-  #queueAt(request: Request, front: boolean): void {
-    const compare = this.#policy.compareWaiting;
-    if (!compare) {
-      if (front) this.waiting.pushFront(request);
-      else this.waiting.pushBack(request);
-      return;
-    }
-    let place = this.waiting.tail;
-    while (place && compare(request, place) < 0) place = place.prev;
-    this.waiting.insertAfter(place, request);
-  }
-
-  #dropPrefill(request: Request): void {
-    const { prefills } = this;
-    let i = 0;
-    while (prefills[i] !== request) i++;
-    for (; i < this.numPrefills - 1; i++) prefills[i] = prefills[i + 1]!;
-    this.numPrefills--;
-  }
-
-  /** Adds the running prefills to the batch; whether there was any (47). */
-  #shapePrefills(batch: Batch): boolean {
-    let any = false;
-    for (let i = 0; i < this.numPrefills; i++) {
-      const { computed, chunk } = this.prefills[i]!;
+  /** Adds the members served to the batch; whether any of them computes its prompt (47). */
+  #shapeMembers(batch: Batch): boolean {
+    let prefill = false;
+    for (let i = 0; i < this.set.numMembers; i++) {
+      const { computed, chunk, phase } = this.set.members[i]!;
       if (chunk === 0) continue;
-      addPrefill(batch.shape, chunk, computed, this.window);
-      any = true;
+      batch.numTokens += chunk;
+      if (phase === 'verify') addDrafted(batch.shape, chunk, computed, this.window);
+      else {
+        addPrefill(batch.shape, chunk, computed, this.window);
+        prefill = true;
+      }
     }
-    return any;
-  }
-
-  /** The blocks that the chunks of this call fill can be found from now on (26). */
-  #publishChunks(call: number): void {
-    for (let i = 0; i < this.numPrefills; i++) {
-      const request = this.prefills[i]!;
-      if (request.chunk > 0)
-        this.kv.publish(request, request.computed + request.chunk, call, false);
-    }
+    return prefill;
   }
 
   // ---- the waiting queue ----
 
   /** Admits from the head while it fits (7–13). Whether anyone was admitted with more than one token (47). */
-  #admit(now: TimeNs, batch: Batch, threshold: number, budget: number): boolean {
-    const { config, kv } = this;
+  #admit(now: TimeNs, batch: Batch, threshold: number, ranPrefill: boolean): boolean {
+    const { kv, set } = this;
+    const budget = this.#budget;
+    const ran = batch.numTokens > 0;
     let carriesPrefill = false;
-    while (budget > 0 && this.running.size < this.#maxRunning) {
+    while (budget.left > 0 && set.size < this.#maxRunning) {
       const request = this.waiting.head;
-      if (!request) break;
+      if (!request || request.placeholders > 0) break; // (36)
       const hit = kv.lookUp(request);
       this.#headGainsAt = kv.gainsAtCall;
-      const want = request.known - hit;
-      if (this.held && want > 1) break; // (45)
-      let chunk = Math.min(want, threshold);
-      if (chunk > budget) {
-        if (!config.enableChunkedPrefill) break; // (9)
-        chunk = budget;
-      }
-      const watermark = this.running.size > 0 ? this.#watermarkBlocks : 0; // (12)
-      const hitBlocks = hit / config.blockSize;
-      const available = kv.free - kv.hitFreeBlocks - watermark + hitBlocks;
-      if (config.schedulerReserveFullIsl) {
-        if (this.#blocks(Math.min(request.known, config.maxModelLen)) > available) break; // (10)
-      }
-      const blocks = this.#blocks(hit + chunk);
-      if (blocks > available) break; // (11)
+      const due = request.known - hit;
+      const chunk = this.#firstChunk(request, hit, threshold, ran, ranPrefill);
+      if (chunk === 0 || !this.#fits(request, hit, chunk)) break;
 
-      this.waiting.remove(request);
-      const resumed = request.scheduledAt !== NEVER;
-      kv.admit(request, blocks - hitBlocks);
       this.#headGainsAt = Infinity;
-      request.phase = 'prefill';
-      request.computed = hit;
-      request.chunk = chunk;
-      request.position = this.#nextPosition++;
-      kv.publish(request, hit + chunk, batch.call, false);
+      const resumed = request.scheduledAt !== NEVER;
+      this.waiting.remove(request);
+      set.admit(request, hit, chunk, batch.call);
+      budget.take(chunk);
+      batch.numTokens += chunk;
+      addPrefill(batch.shape, chunk, hit, this.window);
+      carriesPrefill ||= due > 1;
       if (!resumed) {
         request.scheduledAt = now;
         request.cachedTokens = hit;
       }
-      this.running.pushBack(request);
-      this.prefills[this.numPrefills++] = request;
-      addPrefill(batch.shape, chunk, hit, this.window);
-      batch.numTokens += chunk;
-      budget -= chunk;
-      carriesPrefill ||= want > 1;
       this.ears.admitted(request, hit, resumed);
     }
     return carriesPrefill;
   }
 
+  /** Tokens the head of the queue would be admitted with; 0: it is not. */
+  #firstChunk(
+    request: Request,
+    hit: number,
+    threshold: number,
+    ran: boolean,
+    ranPrefill: boolean,
+  ): number {
+    const { maxModelLen, enableChunkedPrefill } = this.config;
+    const { left } = this.#budget;
+    const due = request.known - hit;
+    if (this.held && due > 1) return 0; // (45)
+    let want = due;
+    const k = this.#speculation.numDrafts;
+    if (k > 0 && due === 1 && !ranPrefill && (ran || hit > 0) && hit + k + 2 <= maxModelLen) {
+      want = 1 + k; // (43)
+      if (want > left) return 0;
+    }
+    const chunk = Math.min(want, threshold);
+    if (chunk <= left) return chunk;
+    return enableChunkedPrefill ? left : 0; // (9)
+  }
+
+  /** Whether there is room for a request (10), and for its first chunk (11), beyond the watermark (12). */
+  #fits(request: Request, hit: number, chunk: number): boolean {
+    const { kv, set } = this;
+    const { schedulerReserveFullIsl, maxModelLen, blockSize } = this.config;
+    const watermark = set.size > 0 ? this.#watermarkBlocks : 0;
+    const available = kv.free - kv.hitFreeBlocks - watermark + hit / blockSize;
+    if (schedulerReserveFullIsl && set.blocks(Math.min(request.known, maxModelLen)) > available) {
+      return false;
+    }
+    return set.blocksFor(hit + chunk) <= available;
+  }
+
   // ---- after the call ----
 
-  /** Advances prefills; completed ones decode from here on. Last tokens go to limbo. */
-  #settle(batch: Batch, numDecodes: number): void {
-    const { decodes, prefills } = this;
+  /** Advances members; those that have computed all they know decode from here on. Last tokens go to limbo. */
+  #settle(batch: Batch, numDecodes: number, firstNew: number): void {
+    const { decodes, set } = this;
     const call = decodes.calls;
     batch.steady = numDecodes;
     for (let i = 0; i < this.#rejoined.size; i++) {
@@ -507,47 +445,66 @@ export class Scheduler {
     this.#retire(batch);
 
     let kept = 0;
-    for (let i = 0; i < this.numPrefills; i++) {
-      const request = prefills[i]!;
+    for (let i = 0; i < set.numMembers; i++) {
+      const request = set.members[i]!;
+      const drafts = draftsIn(request);
+      const served = request.chunk > 0;
       request.computed += request.chunk;
       request.chunk = 0;
-      if (request.computed < request.known) {
-        prefills[kept++] = request;
-        continue;
-      }
-      batch.shape.numSampled++;
-      batch.singles.add(request);
-      request.firstCall = call;
-      request.lastCall = FOREVER;
-      if (request.computed >= request.endComputed) {
-        request.known = request.computed + 1;
-        this.#toLimbo(request, batch);
-      } else this.#join(request);
+      if (this.#speculation.numDrafts > 0) {
+        if (served) this.#settleDrafted(request, drafts, batch, request.position >= firstNew);
+        set.members[kept++] = request;
+      } else if (request.computed < request.known) set.members[kept++] = request;
+      else this.#complete(request, batch);
     }
-    this.numPrefills = kept;
+    set.numMembers = kept;
 
     for (let i = 0; i < this.#leftOut.size; i++) {
       const request = this.#leftOut.at(i)!;
-      request.firstCall = call + 1;
-      request.lastCall = FOREVER;
-      this.#join(request);
+      set.join(request, call + 1);
       this.#rejoined.add(request);
     }
     this.#leftOut.clear();
   }
 
+  /** All that `request` knows is computed: it gets a token, and decodes from the next call on. */
+  #complete(request: Request, batch: Batch): void {
+    batch.shape.numSampled++;
+    batch.singles.add(request);
+    if (request.computed < request.endComputed) {
+      this.set.join(request, batch.call);
+      return;
+    }
+    request.firstCall = batch.call;
+    request.known = request.computed + 1;
+    this.set.toLimbo(request);
+    batch.finishing.add(request);
+  }
+
+  /** With speculation: everyone stays a member, and who has computed all it knows gets tokens (33, 38). */
+  #settleDrafted(request: Request, drafts: number, batch: Batch, admitted: boolean): void {
+    const complete = request.computed >= request.known + request.placeholders;
+    this.set.setVerifying(request, complete);
+    request.drafts = 0;
+    if (!complete) return;
+    batch.shape.numSampled++;
+    batch.drafted.add(request, drafts, admitted);
+    if (!this.config.asyncScheduling) return;
+    request.placeholders += 1 + drafts;
+    request.drafts = this.#speculation.numDrafts;
+  }
+
   /** Decodes whose last token this call samples have nothing left to schedule. */
   #retire(batch: Batch): void {
     for (let request = this.decodes.due(); request; request = this.decodes.due()) {
-      this.#leave(request);
-      this.#toLimbo(request, batch);
+      this.set.leave(request);
+      this.set.toLimbo(request);
+      batch.finishing.add(request);
     }
   }
+}
 
-  #toLimbo(request: Request, batch: Batch): void {
-    request.phase = 'limbo';
-    request.lastCall = this.decodes.calls;
-    this.numLimbo++;
-    batch.finishing.add(request);
-  }
+/** Draft tokens in the chunk of a member: what goes beyond the tokens it knows (38). */
+function draftsIn({ chunk, known, placeholders, computed }: Request): number {
+  return Math.max(0, chunk - (known + placeholders - computed));
 }

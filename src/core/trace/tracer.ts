@@ -44,6 +44,8 @@ export interface ScheduledRequest {
   readonly handle: RequestHandle;
   readonly numTokens: number;
   readonly numComputedTokens: number;
+  /** Draft tokens, part of `numTokens`. */
+  readonly numDrafts: number;
 }
 
 export interface Admission {
