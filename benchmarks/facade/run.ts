@@ -138,8 +138,6 @@ async function startTime(rounds: number): Promise<number> {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   if (!peersAreThere()) {
-    console.error('The floor server and load generator are not there (LLMSERVINGSIM_SHARED).');
-    process.exit(1);
-  }
-  console.log(table(await facadeFigures(Number(process.argv[2] ?? 3))).join('\n'));
+    console.log('skipped: no floor server and load generator there (LLMSERVINGSIM_SHARED)');
+  } else console.log(table(await facadeFigures(Number(process.argv[2] ?? 3))).join('\n'));
 }
