@@ -47,7 +47,7 @@ export async function compare(
   const stopped = done.length < variants.length || done.some(wasStopped);
   const json = () => jsonText(comparisonJson(done));
   saveResult(flags, json);
-  io.out(flags.json ? json() : text(done));
+  io.out(flags.json ? json() : text(done, variants.length));
   return stopped ? INTERRUPTED : OK;
 }
 
@@ -102,5 +102,9 @@ const isAboutFit = ({ path, expected }: ConfigError): boolean =>
   path === '--quantization' ||
   path === '--dtype';
 
-const text = (done: readonly Variant[]): string =>
-  `${comparisonTitle(done)}\n\n${comparisonTable(done)}`;
+function text(done: readonly Variant[], numVariants: number): string {
+  if (done.length === 0) return 'Stopped before any of the runs had ended.\n';
+  const rest = numVariants - done.length;
+  const stopped = rest > 0 ? `\nStopped: ${rest} of ${numVariants} runs are missing.\n` : '';
+  return `${comparisonTitle(done)}\n\n${comparisonTable(done)}${stopped}`;
+}
