@@ -41,18 +41,21 @@ export interface Explainable {
 /** Pipeline rounds are explained as one micro-batch of all tokens. */
 export function explainStep(resolved: Explainable, shape: StepShape): StepExplanation {
   const d = resolved.deployment;
-  const tokens = shape.prefillTokens + shape.numDecodes;
-  const rows = [...layerOperators(d, tokens), ...headOperators(d, shape.numSampled)].map((op) => ({
-    name: op.name,
-    count: op.count,
-    flop: op.count * op.flop,
-    bytes: op.count * op.bytes,
-    linkBytes: op.count * op.linkBytes,
-    seconds: op.count * op.seconds,
-    bound: op.bound,
-    efficiency: ideal(d, op) / op.seconds,
-    constants: op.constants,
-  }));
+  const drafts = shape.draftTokens ?? 0;
+  const tokens = shape.prefillTokens + shape.numDecodes + drafts;
+  const rows = [...layerOperators(d, tokens), ...headOperators(d, shape.numSampled + drafts)].map(
+    (op) => ({
+      name: op.name,
+      count: op.count,
+      flop: op.count * op.flop,
+      bytes: op.count * op.bytes,
+      linkBytes: op.count * op.linkBytes,
+      seconds: op.count * op.seconds,
+      bound: op.bound,
+      efficiency: ideal(d, op) / op.seconds,
+      constants: op.constants,
+    }),
+  );
   const all: StepRow[] = [...rows, ...attentionRows(d, shape), ...hostRows(d, shape)].filter(
     (row) => row.seconds > 0,
   );

@@ -51,17 +51,21 @@ export class AnalyticStepCost implements StepCost {
 
   base(shape: StepShape): Ticks {
     const { engine, layout } = this.deployment;
-    const { numDecodes, prefillTokens, numSampled } = shape;
-    const host = engine.hostSecondsPerStep + engine.hostSecondsPerSequence * numSampled;
+    const { numDecodes, prefillTokens, draftTokens = 0 } = shape;
+    // A draft is verified like a token of its own: through every layer, and with logits.
+    const numSampled = shape.numSampled + draftTokens;
+    const host = engine.hostSecondsPerStep + engine.hostSecondsPerSequence * shape.numSampled;
     if (layout.pp === 1) {
       const attention = this.#attentionBase(shape, 1, 1);
       const gpu =
-        this.#layers.at(numDecodes + prefillTokens) + this.#head.at(numSampled) + attention;
+        this.#layers.at(numDecodes + prefillTokens + draftTokens) +
+        this.#head.at(numSampled) +
+        attention;
       return onClock(host + gpu + this.#underDispatch(shape, gpu));
     }
     const turns = this.#turns(numDecodes);
     const prefillTurns = Math.max(1, Math.min(layout.pp, shape.numPrefills));
-    const tokens = numDecodes / turns + prefillTokens / prefillTurns;
+    const tokens = (numDecodes + draftTokens) / turns + prefillTokens / prefillTurns;
     const inFlight = Math.max(turns, prefillTurns);
     const gpu =
       this.#layers.at(tokens) +
@@ -100,7 +104,8 @@ export class AnalyticStepCost implements StepCost {
   /** How much longer the CPU takes to launch a step than the GPU to run it. A step with prefill is a run of its own, so its context may count. */
   #underDispatch(shape: StepShape, gpuBase: Seconds): Seconds {
     if (shape.prefillTokens === 0) return 0;
-    if (shape.prefillTokens + shape.numDecodes <= this.deployment.engine.graphTokens) return 0;
+    const tokens = shape.prefillTokens + shape.numDecodes + (shape.draftTokens ?? 0);
+    if (tokens <= this.deployment.engine.graphTokens) return 0;
     const turns = this.#turns(shape.numDecodes);
     const context =
       shape.decodeContext * this.#attention.context +

@@ -67,6 +67,15 @@ describe('Step cost', () => {
     );
   });
 
+  it('verifies drafts for little where weights are what is read, and not for nothing', () => {
+    const { cost } = pool(H100);
+    const plain = batch({ numDecodes: 8, context: 1000 });
+    const drafted = { ...plain, draftTokens: 8 * 3 };
+    const ratio = stepSeconds(cost, drafted) / stepSeconds(cost, plain);
+    expect(ratio).toBeGreaterThan(1);
+    expect(ratio).toBeLessThan(1.1);
+  });
+
   it('lets pipeline stages work on micro-batches in turn', () => {
     const options = { pipelineParallelSize: 4 };
     const one = pool(H100).cost;
