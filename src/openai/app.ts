@@ -156,6 +156,12 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
   }
   app.get('/health', async () => ({ status: 'ok' }));
   app.get('/status', async () => service.status());
+  if (service.metrics) {
+    app.get('/metrics', async (_, reply) => {
+      reply.type('text/plain; version=0.0.4; charset=utf-8');
+      return service.metrics!();
+    });
+  }
   return app;
 }
 

@@ -38,6 +38,8 @@ export interface LiveService {
   readonly models: readonly LiveModel[];
   /** The body of `GET /status`. */
   status(): object;
+  /** The body of `GET /metrics`, as Prometheus reads it; absent: there is none. */
+  metrics?(): string;
   /** Why no request is taken just now (draining, full), if so. */
   refusal?(): { readonly message: string; readonly retryAfterS?: number } | undefined;
 }

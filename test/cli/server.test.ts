@@ -169,6 +169,25 @@ describe('llmservingsim server', () => {
     expect(said).toMatch(/opt-6.7b on T4/);
   });
 
+  it('counts for Prometheus under the names of vLLM', async () => {
+    const server = await serve({ timeToFirstToken: '200', interTokenLatency: '20' });
+    const ask = { model, messages, max_tokens: 11, ignore_eos: true };
+    await openai(server).chat.completions.create(ask);
+    const response = await fetch(`${server.url}/metrics`);
+    const text = await response.text();
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const valueOf = (line: string) => Number(text.split(`\n${line} `)[1]?.split('\n')[0]);
+    const labels = `{model_name="${model}"}`;
+    expect(valueOf(`vllm:generation_tokens_total${labels}`)).toBe(11);
+    expect(valueOf(`vllm:time_to_first_token_seconds_sum${labels}`)).toBe(0.2);
+    expect(valueOf(`vllm:e2e_request_latency_seconds_sum${labels}`)).toBe(0.4);
+    expect(valueOf(`vllm:request_time_per_output_token_seconds_sum${labels}`)).toBeCloseTo(0.02, 9);
+    const bucket = (le: string) =>
+      valueOf(`vllm:time_to_first_token_seconds_bucket{model_name="${model}",le="${le}"}`);
+    expect([bucket('0.1'), bucket('0.25'), bucket('+Inf')]).toEqual([0, 1, 1]);
+    expect(valueOf(`vllm:num_requests_running{model_name="${model}",engine="0"}`)).toBe(0);
+  });
+
   it('shows how to call it', async () => {
     const { url } = await serve();
     expect(said).toContain(`curl -N ${url}/v1/chat/completions`);
