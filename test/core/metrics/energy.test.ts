@@ -9,6 +9,7 @@ import {
 } from '../../../src/core/metrics/energy.js';
 import type { InstanceReport } from '../../../src/core/metrics/report.js';
 import { gpuWork, meanStep, utilisation } from '../../../src/core/metrics/utilisation.js';
+import { stepSeconds } from '../../../src/core/perf/step-cost.js';
 import { batch, pool } from '../perf/support.js';
 
 const fraction = fc.double({ min: 0, max: 1, noNaN: true });
@@ -118,5 +119,55 @@ describe('work of a GPU', () => {
   it('is nothing without steps', () => {
     expect(utilisation(llama, gpuWork(llama, stepsOf(shape, 0)), 10)).toEqual(NOTHING);
     expect(utilisation(llama, gpuWork(llama, stepsOf(shape, 1)), 0)).toEqual(NOTHING);
+  });
+});
+
+describe('utilisation', () => {
+  const cases = [
+    { model: 'meta-llama/Llama-3.1-8B-Instruct', hardware: 'H100' },
+    {
+      model: 'meta-llama/Llama-3.1-8B-Instruct',
+      hardware: 'A10',
+      options: { quantization: 'awq' },
+    },
+    {
+      model: 'meta-llama/Llama-3.1-70B-Instruct',
+      hardware: 'A100',
+      options: { tensorParallelSize: 2, pipelineParallelSize: 2 },
+    },
+    { model: 'openai/gpt-oss-120b', hardware: 'B200' },
+    { model: 'google/gemma-3-27b-it', hardware: 'H200', options: { quantization: 'fp8' } },
+    { model: 'mistralai/Mixtral-8x7B-Instruct-v0.1', hardware: 'MI300X' },
+    {
+      model: 'deepseek-ai/DeepSeek-V3',
+      hardware: 'B300',
+      options: { dataParallelSize: 8, enableExpertParallel: true },
+    },
+  ].map(pool);
+
+  it('is never above the data sheet while a step runs', () => {
+    const shapes = fc.record({
+      numDecodes: fc.integer({ min: 0, max: 512 }),
+      context: fc.integer({ min: 1, max: 30_000 }),
+      prefill: fc.integer({ min: 1, max: 16_384 }),
+      history: fc.integer({ min: 0, max: 30_000 }),
+    });
+    fc.assert(
+      fc.property(fc.constantFrom(...cases), shapes, fc.boolean(), (resolved, s, mixed) => {
+        const { numDecodes, context, prefill, history } = s;
+        const window = resolved.cost.window;
+        const shape = batch(
+          mixed || numDecodes === 0
+            ? { numDecodes, context, prefill, history, window }
+            : { numDecodes, context, window },
+        );
+        const work = gpuWork(resolved, stepsOf(shape, 3));
+        const { mfu, mbu } = utilisation(resolved, work, 3 * stepSeconds(resolved.cost, shape));
+        expect(mfu).toBeGreaterThan(0);
+        expect(mfu).toBeLessThanOrEqual(1);
+        expect(mbu).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 300 },
+    );
   });
 });
