@@ -13,6 +13,7 @@ import { NS_PER_S } from '../core/units.js';
 import type { TraceSource } from '../core/workload/trace-replay.js';
 import type { Arrival } from '../core/workload/workload.js';
 import { LineReader } from './line-reader.js';
+import { isRecording, openRecording } from './recording.js';
 import { parseDate, parseNumberOf, type Timestamp } from './timestamp.js';
 import { recognise, TRACE_FORMATS, type TraceFormat } from './trace-formats.js';
 
@@ -31,6 +32,7 @@ export interface TraceFileOptions {
  * @throws {ConfigError} when the file is missing, empty or of no known format
  */
 export function openTrace(options: TraceFileOptions, flag = '--trace'): TraceSource {
+  if (/\.gz$/.test(options.path)) return openRecording(options.path, { flag });
   const wanted = options.format === undefined ? undefined : formatNamed(options.format);
   const lines = new LineReader(options.path, flag);
   const first = firstLine(lines);
@@ -39,6 +41,10 @@ export function openTrace(options: TraceFileOptions, flag = '--trace'): TraceSou
     throw new ConfigError(options.path, 'a trace', 'an empty file');
   }
   try {
+    if (isRecording(firstRow(first))) {
+      lines.close();
+      return openRecording(options.path, { flag });
+    }
     if (first.trimStart().startsWith('{'))
       return openJsonl(lines, first, wanted, options.blockSize);
     return openCsv(lines, first, wanted);
@@ -59,6 +65,14 @@ function formatNamed(name: string): TraceFormat {
     name,
     near && `Did you mean ${near}?`,
   );
+}
+
+function firstRow(line: string): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(line)) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
 }
 
 /** The first line with something on it, without a byte order mark. */

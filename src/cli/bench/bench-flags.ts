@@ -102,6 +102,7 @@ const RESULT: readonly Row[] = [
   ['--ttft-mode <mode>', 'own: vllm (first chunk with choices), content (first chunk with text)'],
   ['--json', 'own: print the JSON result instead of the table'],
   ['--save-requests <file>', 'own: a row per request, .jsonl or .csv; can be replayed as a trace'],
+  ['--record <file>', 'own: every request with the times of its tokens, for replay'],
   ['--html <file>', 'own: a report with charts, one file'],
 ];
 

@@ -18,6 +18,7 @@ export function checkFiles(flags: Flags): void {
   for (const [flag, path] of [
     ['--save-requests', flags.saveRequests],
     ['--html', flags.html],
+    ['--record', flags.record],
   ] as const) {
     if (typeof path === 'string') checkOutput(flag, path);
   }

@@ -38,6 +38,10 @@ async function bench(flags: Flags, io: Io): Promise<ExitCode> {
 async function finish(result: BenchResult, flags: Flags, io: Io): Promise<ExitCode> {
   const saved = saveBenchResult(flags, result);
   if (typeof flags.saveRequests === 'string') saveRows(flags.saveRequests, result);
+  if (typeof flags.record === 'string') {
+    const { recordResult } = await import('../../bench/recording.js');
+    recordResult(flags.record, result);
+  }
   if (typeof flags.html === 'string') {
     const { reportHtml } = await import('../../bench/report-html.js');
     writeFileSync(flags.html, reportHtml([result]));

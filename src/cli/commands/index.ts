@@ -35,6 +35,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./bench.js')).defineBench,
   },
   {
+    name: 'replay',
+    about: 'a recording once more: simulated, sent to a server, or played back by one',
+    load: async () => (await import('./replay.js')).defineReplay,
+  },
+  {
     name: 'compare',
     about: 'result files of simulate and bench side by side',
     load: async () => (await import('./compare.js')).defineCompare,

@@ -23,6 +23,8 @@ const BEHAVES: readonly Row[] = [
   ['--tokenizer <file>', 'tokenizer.json of the model; default: the nearest built-in vocabulary'],
   ['--time-to-first-token <ms>', 'given times instead of simulated ones, for tests of clients'],
   ['--inter-token-latency <ms>', 'the same for each further token; fractions allowed'],
+  ['--record <file>', 'write every request with the times of its tokens: .jsonl or .jsonl.gz'],
+  ['--playback <file>', 'tokens leave as they were recorded, instead of simulated times'],
   ['--verbose', 'log more: ids, why a request was refused, idle moments'],
   ['--log-json', 'log lines as JSON'],
 ];
@@ -53,6 +55,10 @@ export interface ServerOptions {
   readonly apiKey: string | undefined;
   readonly tokenizer: string | undefined;
   readonly given: { readonly ttftMs: number; readonly itlMs: number } | undefined;
+  /** Where requests are recorded. */
+  readonly record: string | undefined;
+  /** A recording whose times are played back. */
+  readonly playback: string | undefined;
   readonly verbose: boolean;
   readonly logJson: boolean;
 }
@@ -97,6 +103,8 @@ export function serverOptions(flags: Flags): ServerOptions {
     tokenizer: text('tokenizer'),
     given:
       ttft === undefined && itl === undefined ? undefined : { ttftMs: ttft ?? 0, itlMs: itl ?? 0 },
+    record: text('record'),
+    playback: text('playback'),
     verbose: flags.verbose === true,
     logJson: flags.logJson === true,
   };

@@ -20,11 +20,20 @@ import type { Tracer } from '../trace/tracer.js';
 import type { DurationNs, TimeNs } from '../units.js';
 import { Outcome } from './outcome.js';
 
+/** When the tokens of one request leave: the first after `ttftNs`, each other after its gap. */
+export interface TokenTimes {
+  readonly ttftNs: DurationNs;
+  /** When they are used up, they begin again. */
+  readonly gapsNs: readonly DurationNs[];
+}
+
 export interface GivenTimesOptions {
   /** Arrival to first token. */
   readonly ttftNs: DurationNs;
   /** Between two tokens of a request; fractions of a nanosecond are kept. */
   readonly itlNs: number;
+  /** Times of one request, by its number in order of submission; absent: those above. */
+  readonly timesOf?: (index: number) => TokenTimes | undefined;
   readonly maxModelLen: number;
   /** KV blocks that are reported, and what each holds: given times need none. */
   readonly numBlocks: number;
@@ -119,7 +128,8 @@ export class GivenTimes implements Engine {
       cachedTokens: 0,
       knownTokens: request.known,
     });
-    this.#due.push(request.arrivedAt + ttftNs, request);
+    const times = this.options.timesOf?.(request.index);
+    this.#due.push(request.arrivedAt + (times?.ttftNs ?? ttftNs), request);
   }
 
   #token(request: Request, at: TimeNs): void {
@@ -140,7 +150,10 @@ export class GivenTimes implements Engine {
       const cut = request.numOutputTokens < request.spec.maxTokens;
       this.#end(request, cut ? 'length' : (request.spec.finishReason ?? 'length'), at);
     } else {
-      const next = request.firstTokenAt + Math.round(itlNs * request.numOutputTokens);
+      const gaps = this.options.timesOf?.(request.index)?.gapsNs;
+      const next = gaps?.length
+        ? at + gaps[(request.numOutputTokens - 1) % gaps.length]!
+        : request.firstTokenAt + Math.round(itlNs * request.numOutputTokens);
       this.#due.push(next, request);
     }
   }
