@@ -176,16 +176,16 @@ describe('llmservingsim server', () => {
     const response = await fetch(`${server.url}/metrics`);
     const text = await response.text();
     expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
-    const valueOf = (line: string) => Number(text.split(`\n${line} `)[1]?.split('\n')[0]);
+    const valueAt = (line: string) => Number(text.split(`\n${line} `)[1]?.split('\n')[0]);
     const labels = `{model_name="${model}"}`;
-    expect(valueOf(`vllm:generation_tokens_total${labels}`)).toBe(11);
-    expect(valueOf(`vllm:time_to_first_token_seconds_sum${labels}`)).toBe(0.2);
-    expect(valueOf(`vllm:e2e_request_latency_seconds_sum${labels}`)).toBe(0.4);
-    expect(valueOf(`vllm:request_time_per_output_token_seconds_sum${labels}`)).toBeCloseTo(0.02, 9);
+    expect(valueAt(`vllm:generation_tokens_total${labels}`)).toBe(11);
+    expect(valueAt(`vllm:time_to_first_token_seconds_sum${labels}`)).toBe(0.2);
+    expect(valueAt(`vllm:e2e_request_latency_seconds_sum${labels}`)).toBe(0.4);
+    expect(valueAt(`vllm:request_time_per_output_token_seconds_sum${labels}`)).toBeCloseTo(0.02, 9);
     const bucket = (le: string) =>
-      valueOf(`vllm:time_to_first_token_seconds_bucket{model_name="${model}",le="${le}"}`);
+      valueAt(`vllm:time_to_first_token_seconds_bucket{model_name="${model}",le="${le}"}`);
     expect([bucket('0.1'), bucket('0.25'), bucket('+Inf')]).toEqual([0, 1, 1]);
-    expect(valueOf(`vllm:num_requests_running{model_name="${model}",engine="0"}`)).toBe(0);
+    expect(valueAt(`vllm:num_requests_running{model_name="${model}",engine="0"}`)).toBe(0);
   });
 
   it('shows how to call it', async () => {
