@@ -5,11 +5,14 @@
 
 import { debounceTime, filter, map, merge, type Observable } from 'rxjs';
 import { createEngine } from '../../core/cluster/cluster.js';
-import { GivenTimes } from '../../core/cluster/given-times.js';
+import { GivenTimes, type TokenTimes } from '../../core/cluster/given-times.js';
 import type { Engine } from '../../core/engine.js';
+import { ConfigError } from '../../core/errors.js';
 import type { ResolvedPool } from '../../core/perf/resolve.js';
-import type { Tracer } from '../../core/trace/tracer.js';
+import { fanOut, type Tracer } from '../../core/trace/tracer.js';
 import { nsFromMs } from '../../core/units.js';
+import { Recorder, RecordingFile } from '../../files/recorder.js';
+import { readRecording } from '../../files/recording.js';
 import {
   type ClusterModelOptions,
   clusterModel,
@@ -35,6 +38,10 @@ export interface LiveServiceOptions {
   readonly speed: number;
   /** Given times instead of simulated ones. */
   readonly given: { readonly ttftMs: number; readonly itlMs: number } | undefined;
+  /** Where requests are recorded. */
+  readonly record?: string | undefined;
+  /** A recording whose times are played back, instead of simulated ones. */
+  readonly playback?: string | undefined;
   /** Names clients may use for the first model, instead of its own. */
   readonly servedModelNames: readonly string[];
   readonly tokenizer: string | undefined;
@@ -69,6 +76,7 @@ export class ClusterService implements LiveService {
     readonly servedModels: readonly ServedModel[],
     /** Choices made for the user, in sentences. */
     readonly notes: readonly string[],
+    private readonly recording: RecordingFile | undefined,
   ) {
     this.models = servedModels.map(clusterModel);
     this.#metrics = new LiveMetrics(served);
@@ -83,9 +91,14 @@ export class ClusterService implements LiveService {
     const served: Served[] = [];
     const models: ServedModel[] = [];
     const notes: string[] = [];
+    const playback = options.playback === undefined ? undefined : playbackOf(options.playback);
+    const recording = options.record === undefined ? undefined : new RecordingFile(options.record);
     const created = Math.floor(Date.now() / 1e3);
     for (const [name, pools] of groupByModel(options.pools)) {
-      const cluster = liveCluster(options, pools, clockOfSpeed(options.speed));
+      const cluster = liveCluster({ ...options, playback }, pools, {
+        clock: clockOfSpeed(options.speed),
+        recorder: recording && new Recorder(recording, name),
+      });
       served.push({ name, cluster, pools });
       const { tokenizer, note } = await tokenizerFor(name, options.tokenizer);
       notes.push(note, ...pools.flatMap((pool) => pool.notes));
@@ -102,7 +115,7 @@ export class ClusterService implements LiveService {
         });
       }
     }
-    return new ClusterService(served, models, [...new Set(notes)]);
+    return new ClusterService(served, models, [...new Set(notes)], recording);
   }
 
   /** Makes what the first answer would otherwise wait for. */
@@ -128,6 +141,7 @@ export class ClusterService implements LiveService {
 
   close(): void {
     for (const { cluster } of this.served) cluster.close(new Error('The server is shutting down.'));
+    this.recording?.close();
   }
 
   refusal(): { readonly message: string; readonly retryAfterS?: number } | undefined {
@@ -179,12 +193,30 @@ function groupByModel(pools: readonly ResolvedPool[]): Map<string, ResolvedPool[
   return groups;
 }
 
+/** The times of a recording, again and again. @throws {ConfigError} */
+function playbackOf(path: string): (index: number) => TokenTimes | undefined {
+  const answered = readRecording(path, { flag: '--playback' }).filter(
+    ({ ttftMs }) => ttftMs !== undefined,
+  );
+  if (answered.length === 0) {
+    throw new ConfigError('--playback', 'a recording with answers', path);
+  }
+  const times = answered.map(({ ttftMs, gapsMs }) => ({
+    ttftNs: nsFromMs(ttftMs!),
+    gapsNs: gapsMs.map(nsFromMs),
+  }));
+  return (index) => times[index % times.length];
+}
+
 function liveCluster(
-  options: LiveServiceOptions,
+  options: Omit<LiveServiceOptions, 'playback'> & {
+    readonly playback: ((index: number) => TokenTimes | undefined) | undefined;
+  },
   pools: readonly ResolvedPool[],
-  clock: Clock,
+  { clock, recorder }: { readonly clock: Clock; readonly recorder: Tracer | undefined },
 ): LiveCluster {
-  const { router, seed, given, onLag } = options;
+  const { router, seed, onLag, playback } = options;
+  const given = options.given ?? (playback && { ttftMs: 0, itlMs: 0 });
   const first = pools[0]!;
   const { maxModelLen, numGpuBlocks, blockSize } = first.scheduler;
   const engineOf = (tracer: Tracer): Engine =>
@@ -196,6 +228,7 @@ function liveCluster(
           numBlocks: numGpuBlocks - 1,
           blockSize,
           tracer,
+          ...(playback && { timesOf: playback }),
         })
       : createEngine({
           instances: pools.flatMap(instancesOf),
@@ -204,7 +237,11 @@ function liveCluster(
           inputLatencyNs: first.inputLatencyNs,
           tracer,
         });
-  return new LiveCluster({ clock, createEngine: engineOf, onLag });
+  return new LiveCluster({
+    clock,
+    createEngine: (tracer) => engineOf(recorder ? fanOut([tracer, recorder]) : tracer),
+    onLag,
+  });
 }
 
 function statusOf({ name, cluster, pools }: Served) {
