@@ -71,6 +71,30 @@ export class HttpClient {
   }
 }
 
+interface Place {
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port: string;
+  readonly path: string;
+}
+
+const places = new WeakMap<URL, Place>();
+
+/** What a request needs of its address, taken apart once: a load sends all its requests to one. */
+function placeOf(url: URL): Place {
+  const known = places.get(url);
+  if (known) return known;
+  const { protocol, hostname, port, pathname, search } = url;
+  const place = {
+    protocol,
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port,
+    path: pathname + search,
+  };
+  places.set(url, place);
+  return place;
+}
+
 class Flight {
   #req: ClientRequest | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -91,13 +115,12 @@ class Flight {
     const open = url.protocol === 'https:' ? requestHttps : requestHttp;
     this.#sentMs = performance.now();
     try {
-      this.#req = open(url, { method, agent, headers: withLength(headers, body) });
+      this.#req = open({ ...placeOf(url), method, agent, headers: withLength(headers, body) });
     } catch (error) {
       this.#settle(failureOf(error));
       return;
     }
     const req = this.#req;
-    req.setNoDelay(true);
     req.on('response', (res) => this.#onResponse(res));
     req.on('error', (error) => this.#settle(failureOf(error)));
     if (signal?.aborted) {

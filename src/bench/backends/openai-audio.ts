@@ -2,7 +2,7 @@
 
 import type { Backend } from './backend.js';
 import { DONE, readChoices } from './completions.js';
-import { chatText } from './openai-chat.js';
+import { CHAT_KEY, chatText } from './openai-chat.js';
 
 export const openaiAudio: Backend = {
   name: 'openai-audio',
@@ -33,6 +33,6 @@ export const openaiAudio: Backend = {
       answer.text += delta;
       return 'text';
     }
-    return readChoices(data, answer, chatText);
+    return readChoices(data, answer, CHAT_KEY, chatText);
   },
 };

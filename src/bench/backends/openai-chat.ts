@@ -4,6 +4,9 @@ import type { BenchRequest, Message } from '../request.js';
 import type { Backend, BodySettings, JsonObject } from './backend.js';
 import { readChoices } from './completions.js';
 
+/** Before the text of a delta. */
+export const CHAT_KEY = '"content":"';
+
 export const openaiChat: Backend = {
   name: 'openai-chat',
   about: 'OpenAI chat completions',
@@ -14,7 +17,7 @@ export const openaiChat: Backend = {
   prompts: 'messages',
   port: 8000,
   body: (request, settings) => ({ fields: chatBody(request, settings) }),
-  read: (data, answer) => readChoices(data, answer, chatText),
+  read: (data, answer) => readChoices(data, answer, CHAT_KEY, chatText),
 };
 
 export function chatBody(request: BenchRequest, settings: BodySettings): Record<string, unknown> {
