@@ -46,7 +46,7 @@ export class PrefixPool implements KvPool {
   readonly #unused = new UnusedCopies();
   /** Where the blocks of base model and no salt begin, and those of every other pair of them. */
   readonly #root = new Stretch();
-  readonly #roots = new Map<string, Stretch>();
+  readonly #roots = new Map<string | undefined, Map<string | undefined, Stretch>>();
   /** By slot of the request. */
   readonly #tables: BlockTable[] = [];
   /** Distinct contents entered; decodes may owe some. */
@@ -138,11 +138,15 @@ export class PrefixPool implements KvPool {
 
   #rootOf({ spec }: Request): Stretch {
     if (spec.cacheSalt === undefined && spec.lora === undefined) return this.#root;
-    const name = JSON.stringify([spec.cacheSalt, spec.lora]);
-    let root = this.#roots.get(name);
+    let byLora = this.#roots.get(spec.cacheSalt);
+    if (!byLora) {
+      byLora = new Map();
+      this.#roots.set(spec.cacheSalt, byLora);
+    }
+    let root = byLora.get(spec.lora);
     if (!root) {
       root = new Stretch();
-      this.#roots.set(name, root);
+      byLora.set(spec.lora, root);
     }
     return root;
   }
