@@ -72,12 +72,8 @@ function overview(io: Io): ExitCode {
 }
 
 async function version(io: Io): Promise<ExitCode> {
-  const { dataPath } = await import('../config/data-dir.js');
-  const { readFileSync } = await import('node:fs');
-  const { version } = JSON.parse(readFileSync(dataPath('package.json'), 'utf8')) as {
-    version: string;
-  };
-  io.out(`${version}\n`);
+  const { packageVersion } = await import('./version.js');
+  io.out(`${packageVersion()}\n`);
   return OK;
 }
 

@@ -11,6 +11,7 @@ import { ApiError, type ApiProfile, modelNotFound, toApiError } from './api-erro
 import type { Delivery, DeliveryReport } from './delivery.js';
 import { Endpoints } from './endpoints.js';
 import type { LiveModel, LiveService } from './live-model.js';
+import { tokenizeBody } from './tokenize.js';
 
 export interface OpenAiAppOptions {
   readonly service: LiveService;
@@ -26,6 +27,8 @@ export interface OpenAiAppOptions {
   readonly idPrefix?: string;
   /** Unix time in milliseconds; default the wall clock. */
   readonly nowMs?: () => number;
+  /** Answered at `/version`; absent: there is none. */
+  readonly version?: string;
   /** Told once per request, when it is over. */
   readonly onRequest?: (log: RequestLog) => void;
 }
@@ -156,6 +159,9 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
   }
   app.get('/health', async () => ({ status: 'ok' }));
   app.get('/status', async () => service.status());
+  const { version } = options;
+  if (version !== undefined) app.get('/version', async () => ({ version }));
+  app.post('/tokenize', async (req) => tokenizeBody(req.body, service.models));
   if (service.metrics) {
     app.get('/metrics', async (_, reply) => {
       reply.type('text/plain; version=0.0.4; charset=utf-8');

@@ -169,6 +169,30 @@ describe('llmservingsim server', () => {
     expect(said).toMatch(/opt-6.7b on T4/);
   });
 
+  it('tells its version, and the tokens of a prompt as usage counts them', async () => {
+    const model = 'qwen/Qwen3-8B';
+    const server = await serve({ model });
+    const { version } = (await (await fetch(`${server.url}/version`)).json()) as {
+      version: string;
+    };
+    expect(version).toMatch(/^\d+\.\d+\.\d+/);
+    const tokenize = async (body: object) => {
+      const response = await fetch(`${server.url}/tokenize`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      return [response.status, await response.json()] as [number, { count: number }];
+    };
+    const prompt = 'Once upon a time, there was a token.';
+    const ask = { model, prompt, max_tokens: 1 };
+    const { usage } = await openai(server).completions.create(ask);
+    const [status, { count }] = await tokenize({ model, prompt });
+    expect([status, count]).toEqual([200, usage!.prompt_tokens]);
+    expect((await tokenize({ model, messages }))[0]).toBe(400);
+    expect((await tokenize({ model: 'no-such', prompt }))[0]).toBe(404);
+  });
+
   it('counts for Prometheus under the names of vLLM', async () => {
     const server = await serve({ timeToFirstToken: '200', interTokenLatency: '20' });
     const ask = { model, messages, max_tokens: 11, ignore_eos: true };

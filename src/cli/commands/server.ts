@@ -22,6 +22,7 @@ import {
 import { ServerLog } from '../live/server-log.js';
 import { addPoolFlags, type Flags, requestFromFlags } from '../simulate-flags.js';
 import { baseOf, namingOf } from '../simulate-run.js';
+import { packageVersion } from '../version.js';
 
 /** How long a draining server waits for what still runs. */
 const DRAIN_MS = 30_000;
@@ -68,6 +69,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
     service,
     profile: options.profile,
     seed,
+    version: packageVersion(),
     ...(options.apiKey !== undefined && { apiKey: options.apiKey }),
     onRequest: (line) => log.request(line),
   });
