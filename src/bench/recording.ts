@@ -25,9 +25,16 @@ export function recordResult(path: string, { measured, config }: BenchResult): v
   file.close();
 }
 
-/** When each token came: where chunks are fewer or more than tokens, tokens are spread evenly over them. */
-export function tokenTimes({ chunkMs, outputTokens, endedMs }: RequestRecord): number[] {
-  const stamps = chunkMs.length > 0 ? chunkMs : [endedMs];
+/**
+ * When each token came. Chunks before the first text (a role) and after the last token (why it ended)
+ * carry none; where chunks are fewer than tokens, tokens are spread evenly over them.
+ */
+export function tokenTimes(
+  record: Pick<RequestRecord, 'chunkMs' | 'firstTokenMs' | 'outputTokens' | 'endedMs'>,
+): number[] {
+  const { chunkMs, firstTokenMs = 0, outputTokens, endedMs } = record;
+  const withText = chunkMs.filter((ms) => ms >= firstTokenMs).slice(0, outputTokens);
+  const stamps = withText.length > 0 ? withText : [endedMs];
   return Array.from(
     { length: outputTokens },
     (_, k) => stamps[Math.floor((k * stamps.length) / outputTokens)]!,
