@@ -90,9 +90,7 @@ let leaked = 0;
 for (const [name, options] of Object.entries(CONFIGURATIONS)) {
   const engine = soak({ ...TIGHT, ...options }, numEvents, 1);
   const report = engine.report();
-  const [{ freeBlocks, numBlocks }] = engine.snapshot() as [
-    { freeBlocks: number; numBlocks: number },
-  ];
+  const { freeBlocks, numBlocks } = engine.snapshot()[0]!;
   const { numPreemptions, numSteps, prefixHits } = report.instances[0]!;
   leaked += numBlocks - freeBlocks + report.unfinished;
   console.log(
