@@ -19,6 +19,8 @@ export interface TraceFormat {
   };
   /** How the time is written: a date of wall clock, or a number of these. */
   readonly timeUnit: 'date' | 's' | 'ms' | 'ns';
+  /** Rows without an answer were failures, and are left out. */
+  readonly skipsEmpty?: true;
 }
 
 export const TRACE_FORMATS: readonly TraceFormat[] = [
@@ -39,6 +41,18 @@ export const TRACE_FORMATS: readonly TraceFormat[] = [
       outputTokens: 'num_decode_tokens',
     },
     timeUnit: 's',
+  },
+  {
+    name: 'burstgpt',
+    about: 'BurstGPT (CSV); failed requests are left out',
+    container: 'csv',
+    fields: {
+      time: 'Timestamp',
+      promptTokens: 'Request tokens',
+      outputTokens: 'Response tokens',
+    },
+    timeUnit: 's',
+    skipsEmpty: true,
   },
   {
     name: 'requests-csv',
@@ -63,6 +77,19 @@ export const TRACE_FORMATS: readonly TraceFormat[] = [
       hashIds: 'hash_ids',
     },
     timeUnit: 'ms',
+  },
+  {
+    // The fields of Mooncake's: it has to be asked for by name.
+    name: 'vllm-timed',
+    about: "timed traces of vLLM's bench, in seconds (JSONL; --trace-block-size 16)",
+    container: 'jsonl',
+    fields: {
+      time: 'timestamp',
+      promptTokens: 'input_length',
+      outputTokens: 'output_length',
+      hashIds: 'hash_ids',
+    },
+    timeUnit: 's',
   },
   {
     name: 'llmservingsim',

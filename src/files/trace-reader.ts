@@ -214,9 +214,16 @@ class CsvTrace extends TraceRows {
   }
 
   next(): Arrival | undefined {
-    const line = this.line();
-    if (line === undefined) return this.end();
-    const cells = line.split(',');
+    for (;;) {
+      const line = this.line();
+      if (line === undefined) return this.end();
+      const cells = line.split(',');
+      const failed = this.format.skipsEmpty && /^\s*0\s*$/.test(cells[this.#output] ?? '');
+      if (!failed) return this.#row(cells);
+    }
+  }
+
+  #row(cells: readonly string[]): Arrival {
     const { fields } = this.format;
     if (cells.length !== this.#numColumns) {
       this.wrong('columns', `${this.#numColumns} of them, as in the header`, cells.length);

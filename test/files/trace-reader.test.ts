@@ -65,6 +65,32 @@ describe('Azure trace', () => {
   });
 });
 
+describe('BurstGPT trace', () => {
+  it('leaves out requests that failed', () => {
+    const text = [
+      'Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type',
+      '5,ChatGPT,472,18,490,Conversation log',
+      '45,ChatGPT,1087,0,1087,Conversation log',
+      '118.5,GPT-4,417,276,693,API log',
+    ].join('\n');
+    expect(read(text)).toEqual([row(0, 472, 18), row(113_500_000_000, 417, 276)]);
+  });
+});
+
+describe('a timed trace of vLLM', () => {
+  it('counts in seconds, with blocks of its own size', () => {
+    const text = [
+      '{"timestamp": 1.5, "input_length": 20, "output_length": 5, "hash_ids": [3, 4]}',
+      '{"timestamp": 2, "input_length": 16, "output_length": 6, "hash_ids": [3]}',
+    ].join('\n');
+    const block = (first: number, length: number) => ({ content: 0, first, length });
+    expect(read(text, { format: 'vllm-timed', blockSize: 16 })).toEqual([
+      { at: 0, spec: { promptTokens: 20, maxTokens: 5, prompt: [block(48, 20)] } },
+      { at: 500_000_000, spec: { promptTokens: 16, maxTokens: 6, prompt: [block(48, 16)] } },
+    ]);
+  });
+});
+
 describe('Mooncake trace', () => {
   it('names shared blocks, runs of ids as one stretch', () => {
     const text = [
