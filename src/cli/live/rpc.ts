@@ -11,6 +11,8 @@ import type { ClusterService } from './live-service.js';
 import type { ServerOptions } from './server-flags.js';
 import type { ServerLog } from './server-log.js';
 
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
+
 export interface RpcServer {
   /** Port of native gRPC; absent: none. */
   readonly port: number | undefined;
@@ -38,6 +40,8 @@ export async function startRpc({
   const rpc = createRpc({
     composer: { compose, instancesOf },
     live: { models: service.servedModels, seed, refusal: () => service.refusal() },
+    // Whoever reaches this machine over the network has no business with its files.
+    limits: { allowFiles: LOOPBACK.test(options.host) },
     apiKey: options.apiKey,
     onCall: ({ method, code, durationMs, message }) =>
       log.info(
