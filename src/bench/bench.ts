@@ -33,8 +33,9 @@ export interface BenchProgress {
   readonly elapsedMs: number;
 }
 
-/** Prompts of this many tokens in all are made before the start. */
+/** So much is made before the start; the rest while it runs, so that memory does not grow with the load. */
 const MOST_PREPARED_TOKENS = 4e6;
+const MOST_PREPARED = 4096;
 
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
   const { config, load, sender, signal, numWarmups } = options;
@@ -104,7 +105,7 @@ function planOf({ load, source, config }: BenchOptions): Plan {
     const request = source.requestOf(arrival.spec, index++);
     return { atMs: msOf(arrival.at), request };
   };
-  while (numTokens < MOST_PREPARED_TOKENS) {
+  while (numTokens < MOST_PREPARED_TOKENS && prepared.length < MOST_PREPARED) {
     const planned = make();
     if (!planned) break;
     numTokens += planned.request.promptTokens;

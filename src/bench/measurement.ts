@@ -76,7 +76,8 @@ export class Measurement {
   readonly #sendLag = new Samples();
   readonly #failures = new Map<string, { count: number; example: string }>();
   readonly #chunksBySecond = new Map<number, number>();
-  readonly #spans: { startMs: number; endMs: number }[] = [];
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
   readonly #records: RequestRecord[] = [];
   readonly #sources = { usage: 0, tokenizer: 0, estimate: 0 };
   #originMs: number | undefined;
@@ -131,7 +132,8 @@ export class Measurement {
     this.#cached += record.cachedTokens;
     this.#audioSeconds += record.audioSeconds;
     this.#sources[record.tokenSource]++;
-    this.#spans.push({ startMs: sentMs, endMs: sentMs + e2elMs });
+    this.#starts.push(sentMs);
+    this.#ends.push(sentMs + e2elMs);
     this.#e2el.add(e2elMs);
     const queueMs = Math.max(0, record.dispatchedMs - record.scheduledMs);
     this.#queue.add(queueMs);
@@ -186,7 +188,7 @@ export class Measurement {
       sendLag: this.#sendLag.summary(),
       good: this.#good,
       peakOutputTokensPerS: Math.max(0, ...this.#chunksBySecond.values()),
-      peakConcurrency: peakOverlap(this.#spans),
+      peakConcurrency: peakOverlap(this.#starts, this.#ends),
       audioSeconds: this.#audioSeconds,
       numRetries: this.#numRetries,
       numConnections: this.#numConnections,
@@ -213,11 +215,9 @@ export function latenciesOf(
 }
 
 /** Most intervals at one instant; one that ends when another starts does not overlap it. */
-export function peakOverlap(
-  spans: readonly { readonly startMs: number; readonly endMs: number }[],
-): number {
-  const starts = Float64Array.from(spans, ({ startMs }) => startMs).sort();
-  const ends = Float64Array.from(spans, ({ endMs }) => endMs).sort();
+export function peakOverlap(startsMs: readonly number[], endsMs: readonly number[]): number {
+  const starts = Float64Array.from(startsMs).sort();
+  const ends = Float64Array.from(endsMs).sort();
   let peak = 0;
   let ended = 0;
   for (let started = 0; started < starts.length; started++) {
