@@ -7,6 +7,7 @@ import { IDLE_POWER_FRACTION } from '../core/metrics/energy.js';
 import type { LatencySummary } from '../core/metrics/report.js';
 import { DEFAULT_NUM_PROMPTS, type LoadOptions } from '../core/workload/load.js';
 import { distribution } from './distribution.js';
+import { levelLine } from './expected-error.js';
 import { type Findings, findingsOf, type StepFindings } from './findings.js';
 import { duration, energy, grouped, percent, plural, short, table } from './format.js';
 import { type Resources, resourcesOf } from './resources.js';
@@ -40,7 +41,7 @@ export function humanReport(run: Run, findings: Findings = findingsOf(run)): str
           ['Busy', `${percent(findings.busyFraction)} of the time`],
           ...(findings.step ? stepRows(findings.step) : []),
           ...resourceRows(resourcesOf(run), run.pricePerGpuHour),
-          ['Times from', levelLine(run)],
+          ['Times from', levelLine(run.pools)],
         ],
         2,
       ),
@@ -230,11 +231,6 @@ function resourceRows(r: Resources, price: number | undefined): string[][] {
 }
 
 const IDLE_NOTE = `idle assumed ${percent(IDLE_POWER_FRACTION)} of board power`;
-
-function levelLine({ pools }: Run): string {
-  const levels = [...new Set(pools.map((pool) => pool.level))].join(' and ');
-  return `${levels} model (docs/cost-model.md), typical error in docs/fidelity.md`;
-}
 
 const notes = (title: string, texts: readonly string[]): string[] =>
   texts.flatMap((text) => ['', ...wrap(`${title}: ${text}`, 100)]);

@@ -9,6 +9,7 @@ import type { LatencySummary } from '../core/metrics/report.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
 import type { ConversationOptions } from '../core/workload/conversations.js';
 import { DEFAULT_NUM_PROMPTS } from '../core/workload/load.js';
+import { expectedErrorJson } from './expected-error.js';
 import { type Findings, findingsOf } from './findings.js';
 import { resourcesOf } from './resources.js';
 import { offeredRate, perSecond, type Run } from './run.js';
@@ -169,6 +170,7 @@ export function poolJson(pool: ResolvedPool): Json {
     hardware: spec.hardware.name,
     engine: `${pool.engine.name} ${pool.engine.since}+ (${pool.engine.label})`,
     level: pool.level,
+    expected_errors: pool.expectedErrors.map(expectedErrorJson),
     num_instances: spec.numInstances,
     num_gpus_per_instance: pool.numGpus,
     options: {

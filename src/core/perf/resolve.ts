@@ -36,7 +36,7 @@ export interface ResolvedPool {
   /** Choices made for the user, in sentences. */
   readonly notes: readonly string[];
   /** Where the times come from. */
-  readonly level: 'analytic';
+  readonly level: 'analytic' | 'calibrated';
   /** How far off each metric may be, measured on the nearest cases; empty when nothing near was measured. */
   readonly expectedErrors: readonly ExpectedError[];
 }
