@@ -61,6 +61,12 @@ describe('a recorded server', () => {
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ completed: 2, total_output_tokens: 8 });
 
+    const beside = await cli(`compare ${path} ${path} --json`);
+    const { metrics } = JSON.parse(beside.out) as { metrics: Record<string, unknown>[] };
+    const mean = metrics.find(({ key }) => key === 'mean_ttft_ms');
+    const ttft = requests.reduce((sum, { ttftMs }) => sum + ttftMs! / 2, 0);
+    expect(JSON.stringify(mean)).toContain(String(ttft));
+
     const again = await serve({ playback: path });
     for (const { ttftMs, gapsMs, outputTokens } of requests) {
       const times = await tokenTimes(again, outputTokens);

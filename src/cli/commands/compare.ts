@@ -1,22 +1,24 @@
-/** `compare`: result files of `simulate`, `bench` and `vllm bench serve` side by side. */
+/** `compare`: result files of `simulate`, `bench` and `vllm bench serve`, and recordings, side by side. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ConfigError } from '../../core/errors.js';
 import { unreadable } from '../../files/line-reader.js';
+import { readRecording } from '../../files/recording.js';
 import { checkOutput } from '../../report/output-file.js';
 import { compareResults, comparisonText } from '../../report/result-comparison.js';
 import { jsonText } from '../../report/result-json.js';
-import { savedResults } from '../../report/saved-result.js';
+import { type SavedResult, savedResults } from '../../report/saved-result.js';
 import type { DefineCommand } from '../command.js';
-import { OK } from '../io.js';
+import { type Io, OK } from '../io.js';
+import { resultOfRecording } from '../recorded-result.js';
 
 export const defineCompare: DefineCommand = (command, io, exit) => {
   command
-    .argument('<files...>', 'two or more JSON results; changes are against the first')
+    .argument('<files...>', 'two or more JSON results or recordings; changes are against the first')
     .option('--json', 'print values and changes as JSON')
     .option('--html <file>', 'write a page with the table and the quantiles')
     .action(async (files: string[], flags: { json?: true; html?: string }) => {
-      const results = files.flatMap((file) => savedResults(read(file), file));
+      const results = files.flatMap((file) => resultsIn(file, io));
       if (results.length < 2) {
         throw new ConfigError('<files>', 'two results or more', `${results.length} in ${files[0]}`);
       }
@@ -31,6 +33,15 @@ export const defineCompare: DefineCommand = (command, io, exit) => {
       exit(OK);
     });
 };
+
+function resultsIn(file: string, io: Io): SavedResult[] {
+  const onWarning = (text: string) => io.err(`${text}\n`);
+  const recorded = () =>
+    resultOfRecording(readRecording(file, { flag: '<files>', onWarning }), file);
+  if (file.endsWith('.gz')) return [recorded()];
+  const text = read(file);
+  return text.startsWith('{"recording":') ? [recorded()] : savedResults(text, file);
+}
 
 function read(file: string): string {
   try {
