@@ -366,34 +366,15 @@ export class Instance {
   }
 
   report(durationNs: number): InstanceReport {
-    const { stats } = this;
-    const mean = (integral: number): number => (durationNs > 0 ? integral / durationNs : 0);
+    const { blockSize, numSpeculativeTokens } = this.config.scheduler;
+    const { draftTokens, acceptedTokens } = this.stats;
     return {
       pool: this.config.pool,
       instance: this.index,
-      numSteps: stats.numSteps,
-      busyNs: stats.busyNs + 0,
-      prefillTokens: stats.prefillTokens + 0,
-      decodeTokens: stats.decodeTokens + 0,
-      prefillPairs: stats.prefillPairs + 0,
-      prefillWindowPairs: stats.prefillWindowPairs + 0,
-      decodeContext: stats.decodeContext + 0,
-      decodeWindowContext: stats.decodeWindowContext + 0,
-      numSampled: stats.numSampled + 0,
+      ...this.stats.summary(durationNs, blockSize),
       numPreemptions: this.scheduler.numPreemptions,
       numBlocks: this.kv.capacity,
-      peakBlocksUsed: stats.peakBlocksUsed,
-      meanBlocksUsed: mean(stats.residentTime) / this.config.scheduler.blockSize,
-      meanRunning: mean(stats.runningTime),
-      meanWaiting: mean(stats.waitingTime),
-      peakRunning: stats.peakRunning,
-      peakWaiting: stats.peakWaiting,
-      prefixQueries: stats.prefixQueries + 0,
-      prefixHits: stats.prefixHits + 0,
-      ...(this.config.scheduler.numSpeculativeTokens > 0 && {
-        draftTokens: stats.draftTokens,
-        acceptedTokens: stats.acceptedTokens,
-      }),
+      ...(numSpeculativeTokens > 0 && { draftTokens, acceptedTokens }),
     };
   }
 }

@@ -6,6 +6,13 @@
 import { DOUBLE_ZERO } from '../double.js';
 import type { StepShape } from '../engine.js';
 import type { DurationNs } from '../units.js';
+import type { InstanceReport } from './report.js';
+
+/** What an instance's report says of its steps and of means over time. */
+export type StatsSummary = Omit<
+  InstanceReport,
+  'pool' | 'instance' | 'numPreemptions' | 'numBlocks' | 'draftTokens' | 'acceptedTokens'
+>;
 
 export class InstanceStats {
   numSteps = 0;
@@ -48,5 +55,29 @@ export class InstanceStats {
     this.numSampled += steps * numDecodes;
     this.decodeContext += context;
     this.decodeWindowContext += windowContext;
+  }
+
+  /** Its part of the report of a run that took `durationNs`. */
+  summary(durationNs: DurationNs, blockSize: number): StatsSummary {
+    const mean = (integral: number): number => (durationNs > 0 ? integral / durationNs : 0);
+    return {
+      numSteps: this.numSteps,
+      busyNs: this.busyNs + 0,
+      prefillTokens: this.prefillTokens + 0,
+      decodeTokens: this.decodeTokens + 0,
+      prefillPairs: this.prefillPairs + 0,
+      prefillWindowPairs: this.prefillWindowPairs + 0,
+      decodeContext: this.decodeContext + 0,
+      decodeWindowContext: this.decodeWindowContext + 0,
+      numSampled: this.numSampled + 0,
+      peakBlocksUsed: this.peakBlocksUsed,
+      meanBlocksUsed: mean(this.residentTime) / blockSize,
+      meanRunning: mean(this.runningTime),
+      meanWaiting: mean(this.waitingTime),
+      peakRunning: this.peakRunning,
+      peakWaiting: this.peakWaiting,
+      prefixQueries: this.prefixQueries + 0,
+      prefixHits: this.prefixHits + 0,
+    };
   }
 }

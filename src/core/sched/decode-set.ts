@@ -124,20 +124,28 @@ export class DecodeSet {
     return calls;
   }
 
-  /** How many decodes need a new block in the call `ahead` calls after the next one. */
-  needingBlock(ahead: number): number {
-    const phase = (this.calls + ahead) % this.blockSize;
-    return this.#byPhase[phase === 0 ? 0 : this.blockSize - phase]!;
+  /** How many decodes need a new block in the next call. */
+  get needingBlock(): number {
+    return this.#byPhase[this.#nextPhase]!;
+  }
+
+  /** Phase of the decodes that need a block in the next call; in each call after it, the one before. */
+  get #nextPhase(): number {
+    const phase = this.calls % this.blockSize;
+    return phase === 0 ? 0 : this.blockSize - phase;
   }
 
   /** The largest number of calls, at most `limit`, whose block needs `free` covers. */
   callsWithin(free: number, limit: number): number {
+    // Every period takes one block for each; mostly there is room for more than that.
+    if (Math.ceil(limit / this.blockSize) * this.size <= free) return limit;
     const periods = Math.min(Math.floor(limit / this.blockSize), Math.floor(free / this.size));
     let calls = periods * this.blockSize;
     let taken = periods * this.size;
-    for (; calls < limit; calls++) {
-      taken += this.needingBlock(calls);
+    for (let phase = this.#nextPhase; calls < limit; calls++) {
+      taken += this.#byPhase[phase]!;
       if (taken > free) break;
+      phase = phase === 0 ? this.blockSize - 1 : phase - 1;
     }
     return calls;
   }
@@ -146,7 +154,11 @@ export class DecodeSet {
   blocksFor(calls: number): number {
     const periods = Math.floor(calls / this.blockSize);
     let taken = periods * this.size;
-    for (let i = periods * this.blockSize; i < calls; i++) taken += this.needingBlock(i);
+    let phase = this.#nextPhase;
+    for (let i = periods * this.blockSize; i < calls; i++) {
+      taken += this.#byPhase[phase]!;
+      phase = phase === 0 ? this.blockSize - 1 : phase - 1;
+    }
     return taken;
   }
 

@@ -30,6 +30,7 @@ export class RunningSet {
   nextPosition = 0;
   readonly #blockSize: number;
   readonly #maxModelLen: number;
+  readonly #numDrafts: number;
   readonly #lookahead: number;
   readonly #hashLookahead: number;
   readonly #async: boolean;
@@ -42,6 +43,7 @@ export class RunningSet {
   ) {
     this.#blockSize = config.blockSize;
     this.#maxModelLen = config.maxModelLen;
+    this.#numDrafts = speculation.numDrafts;
     this.#lookahead = speculation.lookaheadTokens;
     this.#hashLookahead = speculation.hashLookahead;
     this.#async = config.asyncScheduling;
@@ -54,6 +56,17 @@ export class RunningSet {
   /** Whether anyone is past its prompt. */
   get isDecoding(): boolean {
     return this.decodes.size + this.numLimbo + this.numVerifying > 0;
+  }
+
+  /** Tokens a member wants (1, 3, 33, 34, 45). */
+  wants(request: Request, held: boolean): number {
+    if (held && request.phase === 'prefill') return 0;
+    const { known, computed, placeholders } = request;
+    if (this.#numDrafts === 0) return known - computed;
+    const end = request.promptTokens + request.spec.maxTokens;
+    if (placeholders > 0 && computed + 2 - placeholders >= end) return 0;
+    const most = this.#maxModelLen - 1 - computed;
+    return Math.min(known + request.drafts + placeholders - computed, most);
   }
 
   // ---- blocks ----

@@ -4,7 +4,7 @@
  * A running request wants as many tokens as it knows and has not computed; a decode is one that wants
  * 1. The running come first, in the order of their admission, then the waiting queue. What makes this
  * cheap: whether a budget or the free blocks suffice depends on sums only, and decodes are a sum
- * (`DecodeSet`). Only when they do not suffice does order matter, and then `#walk` goes through the
+ * (`DecodeSet`). Only when they do not suffice does order matter, and then a `Walk` goes through the
  * running list one by one.
  *
  * Numbers in parentheses are the rules of the recorded traces (docs/parity.md).
@@ -12,18 +12,19 @@
 
 import type { SchedulerConfig } from '../engine.js';
 import type { KvPool } from '../kv/kv-pool.js';
-import { NEVER, type Request } from '../request/request.js';
+import type { Request } from '../request/request.js';
 import type { RequestList } from '../request/request-list.js';
 import type { TimeNs } from '../units.js';
+import { Admission } from './admission.js';
 import { addDrafted, addPrefill, type Batch, RequestBag } from './batch.js';
 import { Budget } from './budget.js';
 import { Cadence } from './cadence.js';
 import type { DecodeSet } from './decode-set.js';
 import { policyNamed } from './policies/index.js';
-import type { SchedulerPolicy } from './policy.js';
 import { RunningSet } from './running-set.js';
 import { type Speculation, speculationOf } from './speculation.js';
 import { WaitingQueue } from './waiting-queue.js';
+import { type Share, Walk } from './walk.js';
 
 /** What is told, while it happens, to whoever asked for it. */
 export interface SchedulerEars {
@@ -34,28 +35,24 @@ export interface SchedulerEars {
   scheduled(request: Request, numTokens: number, computed: number, numDrafts: number): void;
 }
 
-export class Scheduler {
+export class Scheduler implements Share {
   readonly waiting: WaitingQueue;
   readonly set: RunningSet;
-  numPreemptions = 0;
-
   /** Whether the next call would decide the same, as far as the last one knows. */
   repeatable = false;
   /** Whether the last call held prefill back (45). */
   held = false;
   preemptedInCall = 0;
+  /** Most prompt tokens of one request in this call (5). */
+  threshold = Infinity;
 
-  readonly #policy: SchedulerPolicy;
   readonly #speculation: Speculation;
   readonly #budget: Budget;
   readonly #cadence: Cadence;
-  /** Decodes that a call passes over, and those that come back after it. */
-  readonly #leftOut = new RequestBag();
+  readonly #walk: Walk;
+  readonly #admission: Admission;
+  /** Decodes passed over in the last call, which are back. */
   readonly #rejoined = new RequestBag();
-  readonly #maxRunning: number;
-  readonly #watermarkBlocks: number;
-  /** The call in which the head of the queue, not admitted, may find more in the cache than it did. */
-  #headGainsAt = Infinity;
 
   constructor(
     private readonly config: SchedulerConfig,
@@ -64,18 +61,23 @@ export class Scheduler {
     private readonly window: number,
     private readonly ears: SchedulerEars,
   ) {
-    this.#policy = policyNamed(config.policy);
     this.#speculation = speculationOf(config);
     this.#budget = new Budget(config, this.#speculation.draftSlots);
     this.#cadence = new Cadence(config.prefillScheduleInterval);
-    this.#maxRunning = Math.min(config.maxNumSeqs, config.maxNumActiveSeqs);
-    this.#watermarkBlocks = Math.floor(config.watermark * config.numGpuBlocks);
-    this.waiting = new WaitingQueue(this.#policy);
+    const policy = policyNamed(config.policy);
+    this.waiting = new WaitingQueue(policy);
     this.set = new RunningSet(config, this.#speculation, kv, decodes);
+    const parts = { set: this.set, waiting: this.waiting, kv, budget: this.#budget, policy, ears };
+    this.#walk = new Walk(parts);
+    this.#admission = new Admission(config, this.#speculation, window, parts);
   }
 
   get running(): RequestList {
     return this.set.list;
+  }
+
+  get numPreemptions(): number {
+    return this.#walk.numPreemptions;
   }
 
   get numUnfinished(): number {
@@ -86,18 +88,19 @@ export class Scheduler {
   call(now: TimeNs, batch: Batch, inFlight: Batch | undefined): void {
     const { decodes, set } = this;
     batch.reset(decodes.calls + 1);
-    const threshold = this.#threshold();
+    this.threshold = this.#threshold();
     this.held = this.#cadence.holds(set.isDecoding);
-    this.preemptedInCall = 0;
-    this.#headGainsAt = Infinity;
+    this.#admission.headGainsAt = Infinity;
+    const preemptedBefore = this.#walk.numPreemptions;
     const firstNew = set.nextPosition;
 
     // The running: all at once where the sums allow it, one by one where they do not.
     let numDecodes = decodes.size;
     this.#budget.reset();
-    if (this.#share(threshold) && this.#takeBlocks(batch.call)) {
+    if (this.#share() && this.#takeBlocks(batch.call)) {
       if (numDecodes > 0) this.#budget.take(numDecodes);
-    } else numDecodes = this.#walk(now, batch, inFlight, threshold);
+    } else numDecodes = this.#walk.serve(now, batch, inFlight, this);
+    this.preemptedInCall = this.#walk.numPreemptions - preemptedBefore;
 
     // What they compute; the call has then advanced everyone that runs.
     decodes.advance(1);
@@ -110,7 +113,7 @@ export class Scheduler {
     // The waiting (7, 8).
     let admittedPrefill = false;
     if (this.preemptedInCall === 0) {
-      admittedPrefill = this.#admit(now, batch, threshold, ranPrefill);
+      admittedPrefill = this.#admission.admit(now, batch, this, ranPrefill);
       if (!this.held) this.#cadence.released(this.waiting.size); // (46)
     }
     this.#cadence.executed(batch.numTokens > 0 ? 1 : 0, ranPrefill || admittedPrefill);
@@ -135,7 +138,7 @@ export class Scheduler {
     if (this.held && this.waiting.size + this.set.numMembers > 0) {
       calls = Math.min(calls, this.#cadence.callsHeld());
     }
-    calls = Math.min(calls, this.#headGainsAt - 1 - decodes.calls);
+    calls = Math.min(calls, this.#admission.headGainsAt - 1 - decodes.calls);
     return calls <= 0 ? 0 : decodes.callsWithin(this.kv.free, calls);
   }
 
@@ -161,7 +164,7 @@ export class Scheduler {
     const { ears, decodes } = this;
     for (let request = this.running.head; request; request = request.next) {
       if (request.phase === 'decode') {
-        if (this.#leftOut.has(request)) continue;
+        if (this.#walk.leftOut.has(request)) continue;
         ears.scheduled(request, 1, decodes.computed(request) - 1, 0);
       } else if (request.phase !== 'limbo' && request.chunk > 0) {
         ears.scheduled(request, request.chunk, request.computed, draftsIn(request));
@@ -181,22 +184,11 @@ export class Scheduler {
       : threshold;
   }
 
-  /** Tokens a member wants (1, 3, 33, 34, 45). */
-  #want(request: Request): number {
-    if (this.held && request.phase === 'prefill') return 0;
-    const { known, computed, placeholders } = request;
-    if (this.#speculation.numDrafts === 0) return known - computed;
-    const end = request.promptTokens + request.spec.maxTokens;
-    if (placeholders > 0 && computed + 2 - placeholders >= end) return 0;
-    const most = this.config.maxModelLen - 1 - computed;
-    return Math.min(known + request.drafts + placeholders - computed, most);
-  }
-
   /**
    * Sets the chunk of every member, decodes having theirs. False where order decides who gets what: a
    * member stands before decodes that go short.
    */
-  #share(threshold: number): boolean {
+  #share(): boolean {
     const { members, numMembers } = this.set;
     const budget = this.#budget;
     const left = budget.left - this.decodes.size;
@@ -204,7 +196,7 @@ export class Scheduler {
     let total = 0;
     for (let i = 0; i < numMembers; i++) {
       const request = members[i]!;
-      request.chunk = Math.min(this.#want(request), threshold);
+      request.chunk = Math.min(this.set.wants(request, this.held), this.threshold);
       total += request.chunk;
     }
     if (total > left || budget.draftSlots > 0) {
@@ -223,7 +215,7 @@ export class Scheduler {
   /** Takes the blocks of all that is scheduled, if there are enough (22). */
   #takeBlocks(call: number): boolean {
     const { set, kv } = this;
-    let need = this.decodes.needingBlock(0);
+    let need = this.decodes.needingBlock;
     for (let i = 0; i < set.numMembers; i++) {
       const request = set.members[i]!;
       if (request.chunk > 0) need += set.missingBlocks(request);
@@ -235,111 +227,6 @@ export class Scheduler {
       if (request.chunk > 0) set.serve(request, call);
     }
     return true;
-  }
-
-  /**
-   * The running list one by one, as the rules are written: whoever comes while budget is left gets
-   * tokens (2, 3), and blocks, for which others are preempted (15–18). Returns the decodes served;
-   * the others have left the aggregate until the call is over.
-   */
-  #walk(now: TimeNs, batch: Batch, inFlight: Batch | undefined, threshold: number): number {
-    const { set, kv, decodes } = this;
-    const budget = this.#budget;
-    let numDecodes = 0;
-    budget.reset();
-    for (let i = 0; i < set.numMembers; i++) set.members[i]!.chunk = 0;
-    let request = this.running.head;
-    while (request && budget.left > 0) {
-      const decoding = request.phase === 'decode';
-      const want = decoding ? 1 : request.phase === 'limbo' ? 0 : this.#want(request);
-      if (want <= 0) {
-        request = request.next;
-        continue;
-      }
-      const chunk = Math.min(want, threshold, budget.left);
-      if (!decoding) request.chunk = chunk;
-      const need: number = decoding ? this.#decodeNeeds(request) : set.missingBlocks(request);
-      let asks = true;
-      let next: Request | undefined = request.next;
-      while (asks && need > kv.free) {
-        const victim = this.#victim();
-        asks = victim !== request;
-        if (victim === next) next = next.next;
-        numDecodes -= this.#preemptInWalk(victim, now, inFlight, batch.call);
-      }
-      if (asks) {
-        kv.take(need);
-        request.walkedCall = batch.call;
-        if (decoding) numDecodes++;
-        else set.serve(request, batch.call);
-        budget.take(chunk);
-      }
-      request = next;
-    }
-    if (numDecodes < decodes.size) this.#leaveOut(batch.call, now, inFlight);
-    return numDecodes;
-  }
-
-  #decodeNeeds(request: Request): number {
-    const computed = this.decodes.computed(request);
-    return this.set.blocks(computed + 1) - this.set.blocks(computed);
-  }
-
-  /** Decodes the walk did not reach leave the aggregate; they come back when the call is over. */
-  #leaveOut(call: number, now: TimeNs, inFlight: Batch | undefined): void {
-    for (let request = this.running.head; request; request = request.next) {
-      if (request.phase !== 'decode' || request.walkedCall === call) continue;
-      this.#stall(request, now, inFlight);
-      this.set.leave(request);
-      request.firstCall = call + 1;
-      this.#leftOut.add(request);
-    }
-  }
-
-  #victim(): Request {
-    const compare = this.#policy.compareVictims;
-    let victim = this.running.tail!;
-    if (!compare) return victim;
-    for (let request = victim.prev; request; request = request.prev) {
-      if (compare(request, victim) > 0) victim = request;
-    }
-    return victim;
-  }
-
-  /** Preempts; what the walk had given to `victim` goes back to the budget (18). Returns decodes unserved. */
-  #preemptInWalk(victim: Request, now: TimeNs, inFlight: Batch | undefined, call: number): number {
-    const served = victim.walkedCall === call;
-    const decoding = victim.phase === 'decode';
-    if (served) this.#budget.giveBack(decoding ? 1 : victim.chunk);
-    this.#preempt(victim, now, inFlight, served ? call : undefined);
-    return served && decoding ? 1 : 0;
-  }
-
-  /** (16) `servedIn`: the call that served it already, so that it holds the blocks for that. */
-  #preempt(
-    request: Request,
-    now: TimeNs,
-    inFlight: Batch | undefined,
-    servedIn: number | undefined,
-  ): void {
-    this.#stall(request, now, inFlight);
-    this.set.remove(request, servedIn);
-    request.computed = 0;
-    request.chunk = 0;
-    request.drafts = 0;
-    request.numPreemptions++;
-    this.waiting.comeBack(request);
-    this.preemptedInCall++;
-    this.numPreemptions++;
-    this.ears.preempted(request);
-  }
-
-  /** Notes since when `request` has had no token: now, or when the one in flight is delivered. */
-  #stall(request: Request, now: TimeNs, inFlight: Batch | undefined): void {
-    if (request.phase !== 'decode' && request.phase !== 'limbo') return;
-    if (request.firstCall > this.decodes.calls) return;
-    if (inFlight) inFlight.stalling.add(request);
-    else if (request.stalledSince === NEVER) request.stalledSince = now;
   }
 
   /** Adds the members served to the batch; whether any of them computes its prompt (47). */
@@ -356,75 +243,6 @@ export class Scheduler {
       }
     }
     return prefill;
-  }
-
-  // ---- the waiting queue ----
-
-  /** Admits from the head while it fits (7–13). Whether anyone was admitted with more than one token (47). */
-  #admit(now: TimeNs, batch: Batch, threshold: number, ranPrefill: boolean): boolean {
-    const { kv, set } = this;
-    const budget = this.#budget;
-    const ran = batch.numTokens > 0;
-    let carriesPrefill = false;
-    while (budget.left > 0 && set.size < this.#maxRunning) {
-      const request = this.waiting.head;
-      if (!request || request.placeholders > 0) break; // (36)
-      const hit = kv.lookUp(request);
-      this.#headGainsAt = kv.gainsAtCall;
-      const due = request.known - hit;
-      const chunk = this.#firstChunk(request, hit, threshold, ran, ranPrefill);
-      if (chunk === 0 || !this.#fits(request, hit, chunk)) break;
-
-      this.#headGainsAt = Infinity;
-      const resumed = request.scheduledAt !== NEVER;
-      this.waiting.remove(request);
-      set.admit(request, hit, chunk, batch.call);
-      budget.take(chunk);
-      batch.numTokens += chunk;
-      addPrefill(batch.shape, chunk, hit, this.window);
-      carriesPrefill ||= due > 1;
-      if (!resumed) {
-        request.scheduledAt = now;
-        request.cachedTokens = hit;
-      }
-      this.ears.admitted(request, hit, resumed);
-    }
-    return carriesPrefill;
-  }
-
-  /** Tokens the head of the queue would be admitted with; 0: it is not. */
-  #firstChunk(
-    request: Request,
-    hit: number,
-    threshold: number,
-    ran: boolean,
-    ranPrefill: boolean,
-  ): number {
-    const { maxModelLen, enableChunkedPrefill } = this.config;
-    const { left } = this.#budget;
-    const due = request.known - hit;
-    if (this.held && due > 1) return 0; // (45)
-    let want = due;
-    const k = this.#speculation.numDrafts;
-    if (k > 0 && due === 1 && !ranPrefill && (ran || hit > 0) && hit + k + 2 <= maxModelLen) {
-      want = 1 + k; // (43)
-      if (want > left) return 0;
-    }
-    const chunk = Math.min(want, threshold);
-    if (chunk <= left) return chunk;
-    return enableChunkedPrefill ? left : 0; // (9)
-  }
-
-  /** Whether there is room for a request (10), and for its first chunk (11), beyond the watermark (12). */
-  #fits(request: Request, hit: number, chunk: number): boolean {
-    const { kv, set } = this;
-    const { schedulerReserveFullIsl, maxModelLen, blockSize } = this.config;
-    const watermark = set.size > 0 ? this.#watermarkBlocks : 0;
-    const available = kv.free - kv.hitFreeBlocks - watermark + hit / blockSize;
-    if (schedulerReserveFullIsl && set.blocks(Math.min(request.known, maxModelLen)) > available) {
-      return false;
-    }
-    return set.blocksFor(hit + chunk) <= available;
   }
 
   // ---- after the call ----
@@ -459,12 +277,12 @@ export class Scheduler {
     }
     set.numMembers = kept;
 
-    for (let i = 0; i < this.#leftOut.size; i++) {
-      const request = this.#leftOut.at(i)!;
+    for (let i = 0; i < this.#walk.leftOut.size; i++) {
+      const request = this.#walk.leftOut.at(i)!;
       set.join(request, call + 1);
       this.#rejoined.add(request);
     }
-    this.#leftOut.clear();
+    this.#walk.leftOut.clear();
   }
 
   /** All that `request` knows is computed: it gets a token, and decodes from the next call on. */

@@ -24,8 +24,10 @@ describe('DecodeSet', () => {
     const set = new DecodeSet(4, 1000, Infinity);
     for (const computed of [3, 5, 8, 8]) set.join(decode(computed, 100));
     // A block is needed where the computed tokens are a multiple of four: 8 and 8, then 3, then 5.
-    expect([0, 1, 2, 3, 4].map((ahead) => set.needingBlock(ahead))).toEqual([2, 1, 0, 1, 2]);
+    expect([1, 2, 3, 4, 5].map((calls) => set.blocksFor(calls))).toEqual([2, 3, 3, 4, 6]);
+    expect(set.needingBlock).toBe(2);
     expect(set.blocksFor(6)).toBe(2 + 1 + 0 + 1 + 2 + 1);
+    expect(set.callsWithin(100, 50)).toBe(50);
     expect(set.callsWithin(4, 100)).toBe(4);
     expect(set.callsWithin(3, 100)).toBe(3);
   });

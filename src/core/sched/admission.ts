@@ -1,0 +1,96 @@
+/**
+ * The waiting queue: who is admitted in a call (7–13), strictly from the head. The first that does not
+ * fit ends it.
+ */
+
+import type { SchedulerConfig } from '../engine.js';
+import { NEVER, type Request } from '../request/request.js';
+import type { TimeNs } from '../units.js';
+import { addPrefill, type Batch } from './batch.js';
+import type { Speculation } from './speculation.js';
+import type { Share, WalkParts } from './walk.js';
+
+export class Admission {
+  /** The call in which the head of the queue, not admitted, may find more in the cache than it did. */
+  headGainsAt = Infinity;
+  readonly #maxRunning: number;
+  readonly #watermarkBlocks: number;
+  readonly #speculation: Speculation;
+
+  constructor(
+    private readonly config: SchedulerConfig,
+    speculation: Speculation,
+    private readonly window: number,
+    private readonly parts: Omit<WalkParts, 'policy'>,
+  ) {
+    this.#maxRunning = Math.min(config.maxNumSeqs, config.maxNumActiveSeqs);
+    this.#watermarkBlocks = Math.floor(config.watermark * config.numGpuBlocks);
+    this.#speculation = speculation;
+  }
+
+  /** Admits from the head while it fits (7–13). Whether anyone was admitted with more than one token (47). */
+  admit(now: TimeNs, batch: Batch, most: Share, ranPrefill: boolean): boolean {
+    const { kv, set, waiting, budget, ears } = this.parts;
+    const ran = batch.numTokens > 0;
+    let carriesPrefill = false;
+    while (budget.left > 0 && set.size < this.#maxRunning) {
+      const request = waiting.head;
+      if (!request || request.placeholders > 0) break; // (36)
+      const hit = kv.lookUp(request);
+      this.headGainsAt = kv.gainsAtCall;
+      const due = request.known - hit;
+      const chunk = this.#firstChunk(request, hit, most, ran, ranPrefill);
+      if (chunk === 0 || !this.#fits(request, hit, chunk)) break;
+
+      this.headGainsAt = Infinity;
+      const resumed = request.scheduledAt !== NEVER;
+      waiting.remove(request);
+      set.admit(request, hit, chunk, batch.call);
+      budget.take(chunk);
+      batch.numTokens += chunk;
+      addPrefill(batch.shape, chunk, hit, this.window);
+      carriesPrefill ||= due > 1;
+      if (!resumed) {
+        request.scheduledAt = now;
+        request.cachedTokens = hit;
+      }
+      ears.admitted(request, hit, resumed);
+    }
+    return carriesPrefill;
+  }
+
+  /** Tokens the head of the queue would be admitted with; 0: it is not. */
+  #firstChunk(
+    request: Request,
+    hit: number,
+    most: Share,
+    ran: boolean,
+    ranPrefill: boolean,
+  ): number {
+    const { maxModelLen, enableChunkedPrefill } = this.config;
+    const { left } = this.parts.budget;
+    const due = request.known - hit;
+    if (most.held && due > 1) return 0; // (45)
+    let want = due;
+    const k = this.#speculation.numDrafts;
+    if (k > 0 && due === 1 && !ranPrefill && (ran || hit > 0) && hit + k + 2 <= maxModelLen) {
+      want = 1 + k; // (43)
+      if (want > left) return 0;
+    }
+    const chunk = Math.min(want, most.threshold);
+    if (chunk <= left) return chunk;
+    return enableChunkedPrefill ? left : 0; // (9)
+  }
+
+  /** Whether there is room for a request (10), and for its first chunk (11), beyond the watermark (12). */
+  #fits(request: Request, hit: number, chunk: number): boolean {
+    const { kv, set } = this.parts;
+    const { schedulerReserveFullIsl, maxModelLen, blockSize } = this.config;
+    const watermark = set.size > 0 ? this.#watermarkBlocks : 0;
+    const available = kv.free - kv.hitFreeBlocks - watermark + hit / blockSize;
+    if (schedulerReserveFullIsl && set.blocks(Math.min(request.known, maxModelLen)) > available) {
+      return false;
+    }
+    return set.blocksFor(hit + chunk) <= available;
+  }
+}
