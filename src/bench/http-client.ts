@@ -131,6 +131,7 @@ class Flight {
     this.#timer = setTimeout(() => {
       this.#stop({ kind: 'timeout', message: `no complete answer in ${timeoutMs / 1e3} s` });
     }, timeoutMs);
+    this.#sentMs = performance.now();
     req.end(body);
   }
 
