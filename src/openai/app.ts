@@ -5,6 +5,7 @@
  * whether a base URL ends in it.
  */
 
+import type { RequestListener, Server } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { PromptTokenizer } from '../text/index.js';
 import { ApiError, type ApiProfile, modelNotFound, toApiError } from './api-error.js';
@@ -29,6 +30,8 @@ export interface OpenAiAppOptions {
   readonly nowMs?: () => number;
   /** Answered at `/version`; absent: there is none. */
   readonly version?: string;
+  /** What listens; default a server of HTTP/1.1. */
+  readonly serverFactory?: (handler: RequestListener) => Server;
   /** Told once per request, when it is over. */
   readonly onRequest?: (log: RequestLog) => void;
 }
@@ -67,6 +70,7 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
   let numRequests = 0;
   const app = Fastify({
     logger: false,
+    ...(options.serverFactory && { serverFactory: options.serverFactory }),
     bodyLimit: options.bodyLimit ?? BODY_LIMIT,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true },

@@ -10,6 +10,8 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from 'node
 import type { AddressInfo, Socket } from 'node:net';
 
 const PREFACE = Buffer.from('PRI');
+/** A connection that says nothing for this long is closed. */
+const SILENCE_MS = 60_000;
 
 /** For Fastify's `serverFactory`: looks like an HTTP server, and is one for HTTP/1.1. */
 export function portServer(listener: RequestListener): Server {
@@ -47,6 +49,7 @@ function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
   let seen: Buffer = Buffer.alloc(0);
   const onError = () => socket.destroy();
   socket.once('error', onError);
+  socket.setTimeout(SILENCE_MS, onError);
   const onReadable = () => {
     const chunk = socket.read() as Buffer | null;
     if (chunk === null) return;
@@ -56,6 +59,7 @@ function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
     if (matches && length < PREFACE.length) return;
     socket.removeListener('readable', onReadable);
     socket.removeListener('error', onError);
+    socket.setTimeout(0, onError);
     socket.unshift(seen);
     decide(matches);
     // HTTP/2 takes what was read from the socket itself.

@@ -17,8 +17,9 @@ grpc() { npx buf curl --http2-prior-knowledge --protocol grpc "$@"; }
 post() { curl -s -H 'content-type: application/json' -d "$1" "$HTTP/$2"; }
 
 expect SimulateService grpc --list-services "http://$GRPC"
-expect grpc.health.v1.Health grpc --list-services "http://$GRPC"
+expect grpc.health.v1.Health grpc --list-services "$HTTP"
 expect '"total"' grpc "http://$GRPC/$service.StatusService/GetStatus"
+expect '"total"' grpc "$HTTP/$service.StatusService/GetStatus"
 expect SERVING grpc "http://$GRPC/grpc.health.v1.Health/Check"
 expect '"finishReason": "length"' grpc -d '{"text": "hi", "maxTokens": 3, "ignoreEos": true}' \
   "http://$GRPC/$service.SimulateService/Generate"

@@ -8,6 +8,7 @@
 import type { FastifyInstance } from 'fastify';
 import { ConfigError } from '../../core/errors.js';
 import { createOpenAiApp } from '../../openai/index.js';
+import { portServer } from '../../rpc/index.js';
 import type { DefineCommand } from '../command.js';
 import { composePools } from '../compose.js';
 import { FAILED, type Io, OK } from '../io.js';
@@ -66,6 +67,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
   });
   service.rest$.subscribe((answered) => log.info(`idle: nothing left to do, ${answered}`));
   const app = createOpenAiApp({
+    serverFactory: portServer,
     service,
     profile: options.profile,
     seed,
