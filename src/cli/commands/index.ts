@@ -45,6 +45,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./compare.js')).defineCompare,
   },
   {
+    name: 'explain',
+    about: 'one step operator by operator: FLOP, bytes, bound, and how each constant was found',
+    load: async () => (await import('./explain.js')).defineExplain,
+  },
+  {
     name: 'list-models',
     about: 'models known by name',
     load: async () => (await import('./list-models.js')).defineListModels,
