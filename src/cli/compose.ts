@@ -82,7 +82,9 @@ export function composePools(
   const router = routerNamed(request.router ?? DEFAULT_ROUTER).name;
   const pools = request.pools.map((pool, i) => {
     const spec = poolFromRequest(pool, naming(i));
-    return resolvePool(spec, loadPerfData(spec.engine));
+    const data = loadPerfData(spec.engine);
+    const { enablePrefixCaching = data.engine.defaults.enablePrefixCaching } = spec.options;
+    return resolvePool({ ...spec, options: { ...spec.options, enablePrefixCaching } }, data);
   });
   for (const pool of pools) policyNamed(pool.scheduler.policy);
   return { seed: request.seed ?? 0, router, pools };
