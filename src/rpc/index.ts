@@ -25,7 +25,7 @@ import { simulate } from './services/simulate.js';
 import { statusHandlers } from './services/status.js';
 
 export type { GrpcServer, Keepalive } from './grpc-server.js';
-export { portServer } from './one-port.js';
+export { portServer, secureServer } from './one-port.js';
 export type {
   CallLog,
   Composed,

@@ -2,11 +2,15 @@
  * One clear-text port for everything: HTTP/1.1, and HTTP/2 for native gRPC.
  *
  * An HTTP/2 connection begins with `PRI * HTTP/2.0`; three bytes tell. Both servers hand their requests
- * to the same app, so every route answers on both. TLS needs no such trick: there ALPN says it.
+ * to the same app, so every route answers on both. TLS needs no such trick: ALPN says it there.
  */
 
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type ServerHttp2Session,
+} from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 
 const PREFACE = Buffer.from('PRI');
@@ -44,6 +48,32 @@ export function portServer(listener: RequestListener): Server {
   };
   return http1;
 }
+
+/** The same over TLS, where the client says in the handshake what it speaks. */
+export const secureServer =
+  (tls: { readonly cert: Buffer; readonly key: Buffer }) =>
+  (listener: RequestListener): Server => {
+    const server = createSecureServer({ ...tls, allowHTTP1: true }, listener as never);
+    const sessions = new Set<ServerHttp2Session>();
+    const sockets = new Set<Socket>();
+    server.on('session', (session) => {
+      sessions.add(session);
+      session.once('close', () => sessions.delete(session));
+    });
+    server.on('sessionError', () => {});
+    server.on('secureConnection', (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+    return Object.assign(server as unknown as Server, {
+      closeAllConnections: () => {
+        for (const socket of sockets) socket.destroy();
+      },
+      closeIdleConnections: () => {
+        for (const session of sessions) session.close();
+      },
+    });
+  };
 
 function sniff(socket: Socket, decide: (isHttp2: boolean) => void): void {
   let seen: Buffer = Buffer.alloc(0);

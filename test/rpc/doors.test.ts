@@ -18,7 +18,7 @@ import {
 } from '../../gen/health/v1/health_pb.js';
 import { SimulateService, StatusService } from '../../gen/llmservingsim/v1/service_pb.js';
 import { ManualClock } from '../../src/pipeline/clock.js';
-import { portServer } from '../../src/rpc/index.js';
+import { portServer, secureServer } from '../../src/rpc/index.js';
 import { collect, type Server, smallScenario, startServer, until } from './support.js';
 
 /** Every way to call: the port of gRPC, and the one port that speaks everything. */
@@ -209,7 +209,7 @@ describe('a server that reads no files', () => {
 });
 
 describe('a server with a certificate', () => {
-  it('speaks gRPC over TLS', async () => {
+  it('speaks gRPC over TLS, and everything on one port', async () => {
     // Signed by itself, for localhost, for tests and nothing else.
     const [cert, key] = ['cert', 'key'].map((part) =>
       readFileSync(new URL(`localhost-${part}.pem`, import.meta.url)),
@@ -223,6 +223,20 @@ describe('a server with a certificate', () => {
     const { hardware } = await createClient(StatusService, transport).listHardware({});
     expect(hardware.length).toBeGreaterThan(20);
     await tls.close();
+    const app = Fastify({ serverFactory: secureServer({ cert, key }) as never });
+    await server.rpc.registerConnect(app);
+    const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }));
+    for (const httpVersion of ['1.1', '2'] as const) {
+      const both = createConnectTransport({
+        baseUrl: `https://localhost:${port}`,
+        httpVersion,
+        nodeOptions: { ca: cert },
+      });
+      const answer = await createClient(StatusService, both).listHardware({});
+      expect(answer.hardware).toEqual(hardware);
+    }
+    app.server.closeAllConnections();
+    await app.close();
     await server.close();
   });
 });

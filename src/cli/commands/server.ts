@@ -8,7 +8,7 @@
 import type { FastifyInstance } from 'fastify';
 import { ConfigError } from '../../core/errors.js';
 import { createOpenAiApp } from '../../openai/index.js';
-import { portServer } from '../../rpc/index.js';
+import { portServer, secureServer } from '../../rpc/index.js';
 import type { DefineCommand } from '../command.js';
 import { composePools } from '../compose.js';
 import { FAILED, type Io, OK } from '../io.js';
@@ -67,7 +67,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
   });
   service.rest$.subscribe((answered) => log.info(`idle: nothing left to do, ${answered}`));
   const app = createOpenAiApp({
-    serverFactory: portServer,
+    serverFactory: options.tls ? secureServer(options.tls) : portServer,
     service,
     profile: options.profile,
     seed,
@@ -88,7 +88,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
   return new Running(url, app, rpc, service, io, log);
 }
 
-async function listen(app: FastifyInstance, { host, port }: ServerOptions): Promise<string> {
+async function listen(app: FastifyInstance, { host, port, tls }: ServerOptions): Promise<string> {
   try {
     await app.listen({ host, port, backlog: 4096 });
   } catch (error) {
@@ -104,7 +104,7 @@ async function listen(app: FastifyInstance, { host, port }: ServerOptions): Prom
   }
   const address = app.server.address();
   const bound = typeof address === 'object' && address ? address.port : port;
-  return `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${bound}`;
+  return `${tls ? 'https' : 'http'}://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${bound}`;
 }
 
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {

@@ -60,9 +60,13 @@ export async function startRpc({
   };
 }
 
-async function listen(rpc: Rpc, { host, grpcPort, grpcPortGiven }: ServerOptions, log: ServerLog) {
+async function listen(
+  rpc: Rpc,
+  { host, grpcPort, grpcPortGiven, tls }: ServerOptions,
+  log: ServerLog,
+) {
   try {
-    return await rpc.startGrpc(host, grpcPort);
+    return await rpc.startGrpc(host, grpcPort, { tls });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     const hint = 'Choose another with --grpc-port, or stop what listens there; 0 means no gRPC.';

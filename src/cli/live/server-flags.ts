@@ -3,8 +3,10 @@
  * The original's spellings (`--idle_mode`, `--http_host`, `--model_name`, ...) are taken as well.
  */
 
+import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../core/errors.js';
+import { unreadable } from '../../files/line-reader.js';
 import { API_PROFILES, type ApiProfile } from '../../openai/index.js';
 import { addRows, type Flags, type Row } from '../simulate-flags.js';
 import { numberOf } from '../values.js';
@@ -12,6 +14,8 @@ import { numberOf } from '../values.js';
 const LISTENS: readonly Row[] = [
   ['--host <address>', 'address to listen on (127.0.0.1); 0.0.0.0: everywhere'],
   ['--port <n>', 'port of the OpenAI endpoint (8000)'],
+  ['--ssl-certfile <file>', 'certificate in PEM: both ports speak TLS'],
+  ['--ssl-keyfile <file>', 'its key'],
   ['--grpc-port <n>', 'port of gRPC (50051, or none when that is taken); 0: no gRPC'],
 ];
 
@@ -49,6 +53,7 @@ export interface ServerOptions {
   readonly grpcPort: number;
   /** Whether the gRPC port was asked for: then it must be had. */
   readonly grpcPortGiven: boolean;
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   readonly speed: number;
   readonly servedModelNames: readonly string[];
   readonly profile: ApiProfile;
@@ -96,6 +101,7 @@ export function serverOptions(flags: Flags): ServerOptions {
     port: portOf('--port', text('port')!),
     grpcPort: grpcPort === undefined ? DEFAULT_GRPC_PORT : portOf('--grpc-port', grpcPort),
     grpcPortGiven: grpcPort !== undefined,
+    tls: tlsOf(text('sslCertfile'), text('sslKeyfile')),
     speed: speedOf(text('speed')),
     servedModelNames: Array.isArray(flags.servedModelName) ? flags.servedModelName : [],
     profile,
@@ -112,6 +118,24 @@ export function serverOptions(flags: Flags): ServerOptions {
 
 const isProfile = (name: string): name is ApiProfile =>
   (API_PROFILES as readonly string[]).includes(name);
+
+function tlsOf(cert: string | undefined, key: string | undefined): ServerOptions['tls'] {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined) throw new ConfigError('--ssl-certfile', 'the certificate', undefined);
+  if (key === undefined) throw new ConfigError('--ssl-keyfile', 'the key', undefined);
+  return { cert: pem('--ssl-certfile', cert), key: pem('--ssl-keyfile', key) };
+}
+
+function pem(flag: string, path: string): Buffer {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    throw unreadable(flag, path, cause);
+  }
+  if (bytes.includes('-----BEGIN')) return bytes;
+  throw new ConfigError(flag, 'a PEM file', path);
+}
 
 function portOf(flag: string, text: string): number {
   const port = Number(text);
