@@ -29,20 +29,27 @@ export function portServer(listener: RequestListener): Server {
   http2.on('sessionError', () => {});
   const handOver = http1.listeners('connection') as ((socket: Socket) => void)[];
   http1.removeAllListeners('connection');
+  // Connections that have said nothing yet belong to neither server.
+  const silent = new Set<Socket>();
   http1.on('connection', (socket: Socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
     sniff(socket, (isHttp2) => {
+      silent.delete(socket);
       if (isHttp2) http2.emit('connection', socket);
       else for (const accept of handOver) accept.call(http1, socket);
     });
   });
   const closeAll = http1.closeAllConnections.bind(http1);
   http1.closeAllConnections = () => {
+    for (const socket of silent) socket.destroy();
     for (const session of sessions) session.destroy();
     closeAll();
   };
   const closeIdle = http1.closeIdleConnections.bind(http1);
   // An HTTP/2 session is never idle by itself: it is told to finish.
   http1.closeIdleConnections = () => {
+    for (const socket of silent) socket.destroy();
     for (const session of sessions) session.close();
     closeIdle();
   };
