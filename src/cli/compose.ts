@@ -25,6 +25,7 @@ import { buildLoad, checkLoad, type LoadOptions } from '../core/workload/load.js
 import { OfferedLoad } from '../core/workload/offered-load.js';
 import { openTrace } from '../files/trace-reader.js';
 import type { Run } from '../report/run.js';
+import { withCalibration } from './calibrate/calibration-file.js';
 
 /** What will run, resolved and checked. */
 export interface Composition {
@@ -63,7 +64,8 @@ export function compose(
     // Without identity no two prompts can share, and looking them up is work for nothing.
     const { enablePrefixCaching = named && data.engine.defaults.enablePrefixCaching } =
       spec.options;
-    return resolvePool({ ...spec, options: { ...spec.options, enablePrefixCaching } }, data);
+    const options = { ...spec.options, enablePrefixCaching };
+    return withCalibration(resolvePool({ ...spec, options }, data), pool.calibration);
   });
   for (const pool of pools) policyNamed(pool.scheduler.policy);
   return { seed: request.seed ?? 0, router, pools, load, trace: request.load.trace?.path };
@@ -84,7 +86,8 @@ export function composePools(
     const spec = poolFromRequest(pool, naming(i));
     const data = loadPerfData(spec.engine);
     const { enablePrefixCaching = data.engine.defaults.enablePrefixCaching } = spec.options;
-    return resolvePool({ ...spec, options: { ...spec.options, enablePrefixCaching } }, data);
+    const options = { ...spec.options, enablePrefixCaching };
+    return withCalibration(resolvePool({ ...spec, options }, data), pool.calibration);
   });
   for (const pool of pools) policyNamed(pool.scheduler.policy);
   return { seed: request.seed ?? 0, router, pools };

@@ -27,6 +27,7 @@ const RUNS: readonly Row[] = [
   ['--router <name>', 'chooses an instance: round_robin, least_loaded, random'],
   ['--npu-num <n>', 'GPUs per instance'],
   ['--npu-mem <GiB>', 'memory per GPU, overriding the data sheet'],
+  ['--calibration <file>', 'times fitted to a real server: a file of calibrate'],
 ];
 
 export const LOAD: readonly Row[] = [
@@ -132,6 +133,7 @@ export function requestFromFlags(flags: Flags, base?: ScenarioRequest): Scenario
     numInstances: given.count('num_instances'),
     npuNum: given.count('npu_num'),
     npuMem: given.number('npu_mem'),
+    calibration: given.text('calibration'),
   });
   const pools = (base?.pools ?? [emptyPool(given)]).map(
     (pool): PoolRequest => ({ ...pool, ...change, options: { ...pool.options, ...options } }),

@@ -30,6 +30,8 @@ export interface PoolRequest {
   readonly npuNum?: number | undefined;
   /** GiB per GPU, overriding the data sheet. */
   readonly npuMem?: number | undefined;
+  /** A file of `calibrate`. */
+  readonly calibration?: string | undefined;
   readonly options: PoolOptions;
 }
 

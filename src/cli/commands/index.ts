@@ -50,6 +50,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./explain.js')).defineExplain,
   },
   {
+    name: 'calibrate',
+    about: 'fit the model to what a real server did, for --calibration',
+    load: async () => (await import('./calibrate.js')).defineCalibrate,
+  },
+  {
     name: 'list-models',
     about: 'models known by name',
     load: async () => (await import('./list-models.js')).defineListModels,

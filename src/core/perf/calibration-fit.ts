@@ -1,5 +1,6 @@
 /**
- * Fitting coefficients to what was observed: least squares in log error, damped (Levenberg–Marquardt).
+ * Fitting coefficients to what was observed: least squares in log error, damped (Levenberg–Marquardt),
+ * then polished by trying.
  *
  * Log error weighs a step of 5 ms like one of 50. A weak prior keeps each coefficient near "no change"
  * unless the observations say otherwise, so what they cannot tell (FLOP, from decodes alone) stays as
@@ -36,45 +37,101 @@ const NOISE = 0.1;
 /** Above this many times the noise an observation is an outlier. */
 const OUTLIER = 2;
 const MAX_STEPS = 12;
-/** Of a spread, for derivatives: large enough to see over the ties of a schedule. */
-const PROBE = 0.02;
+const MAX_TRIES = 3;
+const MAX_SWEEPS = 24;
+/**
+ * Of a spread, for derivatives: they begin wide and narrow. A schedule answers in small jumps (a
+ * request makes a step or misses it), and only wide probes see over them.
+ */
+const WIDEST = 0.5;
+const NARROWEST = 0.02;
 const GOOD_ENOUGH = 1e-4;
 
-export function fitCoefficients({ logErrors, isFitted, free, progress }: FitOptions): Coefficients {
-  const most = 1 + MAX_STEPS * (free.length + 2);
-  let done = 0;
-  let stopped = false;
-  const evaluate = (point: readonly number[]): Float64Array => {
-    stopped ||= progress?.(done++, most) ?? false;
-    return logErrors(coefficientsAt(free, point));
-  };
-  let point = free.map(() => 0);
-  let errors = evaluate(point);
-  let loss = lossOf(errors, isFitted, point);
+export function fitCoefficients(options: FitOptions): Coefficients {
+  const { free } = options;
+  const search = new Search(options);
+  let probe = WIDEST;
   let damping = 1e-2;
-  for (let step = 0; step < MAX_STEPS && !stopped; step++) {
-    const normal = normalEquations(errors, isFitted, point, (i) => {
-      const probe = point.map((p, j) => (j === i ? p + PROBE : p));
-      return evaluate(probe);
-    });
-    let better = false;
-    for (let tries = 0; tries < 2 && !stopped; tries++) {
+  for (let step = 0; step < MAX_STEPS && !search.stopped; step++) {
+    const before = search.loss;
+    const normal = search.normalEquations(probe);
+    for (let tries = 0; tries < MAX_TRIES && !search.stopped; tries++) {
       const change = solve(normal, damping);
-      const next = point.map((p, i) => Math.max(-6, Math.min(6, p + change[i]!)));
-      const nextErrors = evaluate(next);
-      const nextLoss = lossOf(nextErrors, isFitted, next);
-      if (nextLoss < loss) {
-        better = loss - nextLoss > GOOD_ENOUGH * loss;
-        [point, errors, loss] = [next, nextErrors, nextLoss];
+      if (search.moveTo(search.point.map((p, i) => p + change[i]!))) {
         damping /= 5;
         break;
       }
       damping *= 10;
     }
-    if (!better && damping > 1) break;
+    const settled = before - search.loss <= GOOD_ENOUGH * before;
+    if (settled && probe === NARROWEST) break;
+    probe = Math.max(NARROWEST, probe / 2);
+    if (settled) damping = 1e-2;
   }
-  return coefficientsAt(free, point);
+  polish(search);
+  return coefficientsAt(free, search.point);
 }
+
+/** One coefficient after the other, up or down, by ever smaller steps: needs no derivative at all. */
+function polish(search: Search): void {
+  let reach = WIDEST / 4;
+  for (let sweep = 0; sweep < MAX_SWEEPS && reach > NARROWEST / 10 && !search.stopped; sweep++) {
+    const before = search.loss;
+    for (let i = 0; i < search.point.length; i++) {
+      const by = (change: number) => search.point.map((p, j) => (j === i ? p + change : p));
+      if (!search.moveTo(by(reach))) search.moveTo(by(-reach));
+    }
+    if (before - search.loss <= GOOD_ENOUGH * before) reach /= 2;
+  }
+}
+
+/** The best point so far, what the model says there, and how often it was asked. */
+class Search {
+  point: readonly number[];
+  loss: number;
+  stopped = false;
+  #errors: Float64Array;
+  #done = 0;
+
+  constructor(private readonly options: FitOptions) {
+    this.point = options.free.map(() => 0);
+    this.#errors = this.#evaluate(this.point);
+    this.loss = lossOf(this.#errors, options.isFitted, this.point);
+  }
+
+  /** Goes there if it is better. */
+  moveTo(wanted: readonly number[]): boolean {
+    const point = wanted.map((p) => Math.max(-FARTHEST, Math.min(FARTHEST, p)));
+    const errors = this.#evaluate(point);
+    const loss = lossOf(errors, this.options.isFitted, point);
+    if (!(loss < this.loss)) return false;
+    this.point = point;
+    this.loss = loss;
+    this.#errors = errors;
+    return true;
+  }
+
+  normalEquations(probe: number): Normal {
+    const { point } = this;
+    const slopes = point.map((_, i) => {
+      const at = (change: number) =>
+        this.#evaluate(point.map((p, j) => (j === i ? p + change : p)));
+      const [below, above] = [at(-probe), at(probe)];
+      return above.map((e, row) => (e - below[row]!) / (2 * probe));
+    });
+    return normalEquations(this.#errors, this.options.isFitted, point, slopes);
+  }
+
+  #evaluate(point: readonly number[]): Float64Array {
+    const { free, logErrors, progress } = this.options;
+    const most = 1 + MAX_STEPS * (2 * free.length + MAX_TRIES) + MAX_SWEEPS * 2 * free.length;
+    this.stopped ||= progress?.(this.#done++, most) ?? false;
+    return logErrors(coefficientsAt(free, point));
+  }
+}
+
+/** Spreads from no change at most. */
+const FARTHEST = 6;
 
 function coefficientsAt(
   free: readonly (keyof Coefficients)[],
@@ -116,9 +173,8 @@ function normalEquations(
   errors: Float64Array,
   isFitted: (index: number) => boolean,
   point: readonly number[],
-  probed: (parameter: number) => Float64Array,
+  slopes: readonly Float64Array[],
 ): Normal {
-  const slopes = point.map((_, i) => probed(i).map((e, row) => (e - errors[row]!) / PROBE));
   const matrix = point.map((_, i) => point.map((__, j) => (i === j ? 1 : 0)));
   const vector = point.map((p) => -p);
   for (const [row, error] of errors.entries()) {
