@@ -21,6 +21,9 @@ const DEFAULT_INTERVAL_MS = 1000;
 const MIN_INTERVAL_MS = 10;
 
 export function statusHandlers(live: LiveTarget | undefined): Handlers<typeof StatusService> {
+  // Files that do not change: read when first asked for.
+  const allModels = once(() => models(live));
+  const allHardware = once(hardware);
   return {
     async getStatus() {
       return { status: statusOf(live) };
@@ -39,11 +42,19 @@ export function statusHandlers(live: LiveTarget | undefined): Handlers<typeof St
       }
     },
     async listModels() {
-      return { models: models(live) };
+      return { models: allModels() };
     },
     async listHardware() {
-      return { hardware: hardware() };
+      return { hardware: allHardware() };
     },
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
   };
 }
 
