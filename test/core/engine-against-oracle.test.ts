@@ -10,7 +10,12 @@ import { describe, expect, it } from 'vitest';
 import { createEngine } from '../../src/core/cluster/cluster.js';
 import { type RandomStream, Rng } from '../../src/core/rng.js';
 import type { Tracer } from '../../src/core/trace/tracer.js';
-import { acceptanceOf, engineReplayers, schedulerConfig, specOf } from '../parity/engine-replay.js';
+import {
+  acceptanceOf,
+  engineReplayers,
+  schedulerConfig,
+  specsOf,
+} from '../parity/engine-replay.js';
 import { compare, type GoldenScenario, type Replay } from '../parity/golden.js';
 import { checkLaws } from '../support/laws.js';
 import { replay } from '../support/oracle/replay.js';
@@ -131,8 +136,9 @@ function inTime(scenario: TimedScenario, cuts: RandomStream | undefined): Row[] 
     inputLatencyNs: 0,
     tracer,
   });
+  const specs = specsOf(scenario.requests, scenario.config);
   const handles = scenario.requests.map((request, id) => {
-    const handle = engine.submit(request.at, specOf(request));
+    const handle = engine.submit(request.at, specs[id]!);
     ids.set(handle, id);
     return handle;
   });

@@ -316,7 +316,7 @@ export class Instance {
     const { maxModelLen } = this.config.scheduler;
     if (request.promptTokens >= maxModelLen || request.spec.maxTokens < 1) {
       this.#delivery.reject(request, now);
-    } else this.scheduler.waiting.arrive(request);
+    } else this.scheduler.queue.arrive(request);
   }
 
   #abort(request: Request, at: TimeNs): void {

@@ -13,6 +13,8 @@ export class BlockTable {
   size = 0;
   /** Blocks with a content: Σ counts. */
   blocks = 0;
+  /** Blocks whose contents nobody else can look for, and which are entered only when they are released. */
+  deferred = 0;
   /** The stretch at whose end they end. */
   tip: Stretch;
   /** While the request decodes: hash of the block it will publish next, and neighbours at the same tip. */
@@ -31,6 +33,7 @@ export class BlockTable {
   clear(root: Stretch): void {
     this.size = 0;
     this.blocks = 0;
+    this.deferred = 0;
     this.tip = root;
   }
 

@@ -37,8 +37,8 @@ export interface KvPool {
   follow(request: Request): void;
   /** It does so no longer. To be told while it still is in the aggregate. */
   unfollow(request: Request): void;
-  /** Takes back all `blocks` of a request. */
-  release(request: Request, blocks: number): void;
+  /** Takes back all `blocks` of a request; `comesBack`: it was preempted, and may look for them. */
+  release(request: Request, blocks: number, comesBack: boolean): void;
 }
 
 export class CountedPool implements KvPool {

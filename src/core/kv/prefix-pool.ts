@@ -2,7 +2,7 @@
  * KV with a prefix cache: vLLM's automatic prefix caching, at a cost per stretch of a prompt instead of
  * per block.
  *
- * Three ideas make that exact:
+ * Four ideas make that exact:
  *
  *   free blocks   those without a content are always used before those with one (rule 23), so the free
  *                 list is a number and a list of contents, oldest first; `free −= n` evicts as many
@@ -12,6 +12,9 @@
  *                 published meanwhile
  *   duplicates    requests that compute the same blocks at the same time hold a copy each. Copies know
  *                 when they were cached, so one that is entered late still comes first where it should
+ *
+ *   private       what a request does not name, nobody else can find. Until it is preempted there is
+ *                 nobody to look, and its blocks are entered when they are released, all at once
  *
  * A content is never cached without the ones before it: whoever holds a block holds a copy of those
  * before it, and releases them later.
@@ -74,21 +77,29 @@ export class PrefixPool implements KvPool {
   }
 
   get cachedBlocks(): number {
-    for (const table of this.#tables) if (table?.following) this.#catchUp(table);
-    return this.#numContents;
+    let deferred = 0;
+    for (const table of this.#tables) {
+      if (table?.following) this.#catchUp(table);
+      deferred += table?.deferred ?? 0;
+    }
+    return this.#numContents + deferred;
   }
 
   // ---- looking up ----
 
   lookUp(request: Request): number {
+    this.#numHits = 0;
+    this.hitFreeBlocks = 0;
+    this.gainsAtCall = Infinity;
+    return isPrivate(request) ? 0 : this.#find(request);
+  }
+
+  #find(request: Request): number {
     const chain = this.#chain;
     // At least one token is computed again, so that there is something to sample from (27).
     const limit = this.#fullBlocks(request.known);
     let blocks = 0;
     let at = this.#rootOf(request);
-    this.#numHits = 0;
-    this.hitFreeBlocks = 0;
-    this.gainsAtCall = Infinity;
     chain.begin(request);
     while (blocks < limit) {
       chain.moveTo(blocks);
@@ -175,8 +186,9 @@ export class PrefixPool implements KvPool {
     if (this.#unused.numBlocks > this.free) this.#evict(this.#unused.numBlocks - this.free);
   }
 
-  release(request: Request, blocks: number): void {
+  release(request: Request, blocks: number, comesBack: boolean): void {
     const table = this.#tableOf(request);
+    if (table.deferred > 0) this.#enterDeferred(table, comesBack);
     this.free += blocks - table.blocks;
     for (let i = table.size - 1; i >= 0; i--) {
       let copy: Copy | undefined = table.copies[i]!;
@@ -192,6 +204,19 @@ export class PrefixPool implements KvPool {
       }
     }
     table.clear(this.#root);
+  }
+
+  /** Enters the blocks of a private request; where it does not come back nobody has to find them. */
+  #enterDeferred(table: BlockTable, comesBack: boolean): void {
+    this.#writing.begin(table.request);
+    this.#writing.moveTo(0);
+    const stretch = this.#newStretch(this.#writing, table.deferred);
+    if (comesBack) this.#rootOf(table.request).add(stretch);
+    const copy = this.#newCopy(0, 0, 0);
+    stretch.enter(copy);
+    this.#numContents += table.deferred;
+    table.push(copy, table.deferred);
+    table.deferred = 0;
   }
 
   /** Forgets `blocks` contents that nobody uses: the oldest, and of a copy the last. */
@@ -230,6 +255,10 @@ export class PrefixPool implements KvPool {
     const table = this.#tableOf(request);
     const blocks = Math.floor(tokens / this.#blockSize);
     if (blocks <= table.blocks) return;
+    if (isPrivate(request)) {
+      table.deferred = Math.max(table.deferred, blocks);
+      return;
+    }
     const wasFollowing = table.following;
     if (wasFollowing) table.stopWaiting();
     this.#append(table, blocks, call, 0, late ? request.position + LATE : request.position);
@@ -237,14 +266,17 @@ export class PrefixPool implements KvPool {
   }
 
   follow(request: Request): void {
-    this.#wait(this.#tableOf(request));
+    const table = this.#tableOf(request);
+    if (isPrivate(request)) table.following = true;
+    else this.#wait(table);
   }
 
   unfollow(request: Request): void {
     const table = this.#tableOf(request);
     if (!table.following) return;
     this.#catchUp(table);
-    table.stopWaiting();
+    if (isPrivate(request)) table.following = false;
+    else table.stopWaiting();
   }
 
   #wait(table: BlockTable): void {
@@ -259,6 +291,10 @@ export class PrefixPool implements KvPool {
     const tokens = this.decodes.computed(request) - this.#inFlight;
     const blocks = Math.floor(tokens / this.#blockSize);
     if (blocks <= table.blocks) return;
+    if (isPrivate(request)) {
+      table.deferred = Math.max(table.deferred, blocks);
+      return;
+    }
     table.stopWaiting();
     const call = this.#fillsAt(request, table.blocks);
     this.#append(table, blocks, call, this.#blockSize, request.position);
@@ -335,4 +371,9 @@ export class PrefixPool implements KvPool {
     copy.position = position;
     return copy;
   }
+}
+
+/** Whether there is nobody who could look for the blocks of a running request. */
+function isPrivate({ spec, numPreemptions }: Request): boolean {
+  return spec.prompt === undefined && spec.outputContent === undefined && numPreemptions === 0;
 }

@@ -118,10 +118,11 @@ export class Stretch {
     before.#sibling = after;
   }
 
-  /** Leaves the tree: nobody has its blocks any more. */
+  /** Leaves the tree, if it was in it: nobody has its blocks any more. */
   leave(): void {
+    if (!this.parent) return;
     invariant(this.#numChildren === 0, 'the cache holds what comes before what it holds');
-    this.parent!.#replace(this, undefined);
+    this.parent.#replace(this, undefined);
     this.parent = undefined;
     this.#sibling = undefined;
     this.#byKey = undefined;

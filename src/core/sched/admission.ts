@@ -30,11 +30,11 @@ export class Admission {
 
   /** Admits from the head while it fits (7–13). Whether anyone was admitted with more than one token (47). */
   admit(now: TimeNs, batch: Batch, most: Share, ranPrefill: boolean): boolean {
-    const { kv, set, waiting, budget, ears } = this.parts;
+    const { kv, set, queue, budget, ears } = this.parts;
     const ran = batch.numTokens > 0;
     let carriesPrefill = false;
     while (budget.left > 0 && set.size < this.#maxRunning) {
-      const request = waiting.head;
+      const request = queue.list.head;
       if (!request || request.placeholders > 0) break; // (36)
       const hit = kv.lookUp(request);
       this.headGainsAt = kv.gainsAtCall;
@@ -44,7 +44,7 @@ export class Admission {
 
       this.headGainsAt = Infinity;
       const resumed = request.scheduledAt !== NEVER;
-      waiting.remove(request);
+      queue.list.remove(request);
       set.admit(request, hit, chunk, batch.call);
       budget.take(chunk);
       batch.numTokens += chunk;

@@ -192,8 +192,9 @@ export function addPrefill(shape: StepShape, chunk: number, history: number, win
   shape.numPrefills++;
   shape.prefillTokens += chunk;
   shape.prefillHistory += history;
-  shape.prefillPairs += chunk * (history + (chunk + 1) / 2);
-  shape.prefillWindowPairs += windowPairs(chunk, history, window);
+  const pairs = chunk * (history + (chunk + 1) / 2);
+  shape.prefillPairs += pairs;
+  shape.prefillWindowPairs += window === Infinity ? pairs : windowPairs(chunk, history, window);
 }
 
 /** Σ over the tokens of a chunk of min(tokens up to and including it, window). */

@@ -89,6 +89,10 @@ export class RunningSet {
   /** A member is served: it has the blocks of its chunk, and what the chunk fills can be found (26, 42). */
   serve(request: Request, call: number): void {
     request.blocks += this.missingBlocks(request);
+    this.#publish(request, call);
+  }
+
+  #publish(request: Request, call: number): void {
     const { computed, chunk, known } = request;
     this.kv.publish(request, Math.min(computed + chunk, known - this.#hashLookahead), call, false);
   }
@@ -101,17 +105,18 @@ export class RunningSet {
 
   // ---- coming and going ----
 
-  /** Takes in a request at the tail (13), with its blocks. */
+  /** Takes in a request at the tail (13), with the blocks of its first chunk. */
   admit(request: Request, hit: number, chunk: number, call: number): void {
+    const blocks = this.blocksFor(hit + chunk);
     request.phase = 'prefill';
     request.computed = hit;
     request.chunk = chunk;
-    request.blocks = hit / this.#blockSize;
+    request.blocks = blocks;
     request.position = this.nextPosition++;
-    this.kv.admit(request, this.missingBlocks(request));
+    this.kv.admit(request, blocks - hit / this.#blockSize);
     this.list.pushBack(request);
     this.members[this.numMembers++] = request;
-    this.serve(request, call);
+    this.#publish(request, call);
   }
 
   /** From call `call` on it computes one token a call; no longer a member, if it was one. */
@@ -143,8 +148,11 @@ export class RunningSet {
     request.phase = verifying ? 'verify' : 'prefill';
   }
 
-  /** Runs no longer; its blocks come back. `servedIn`: the call that had served it already. */
-  remove(request: Request, servedIn: number | undefined): void {
+  /**
+   * Runs no longer, and gives its blocks back; `preempted`: for a while only. `servedIn`: the call that
+   * had served it already.
+   */
+  remove(request: Request, preempted: boolean, servedIn: number | undefined): void {
     switch (request.phase) {
       case 'decode':
         this.leave(request);
@@ -159,7 +167,7 @@ export class RunningSet {
         this.#dropMember(request);
     }
     this.list.remove(request);
-    this.kv.release(request, request.blocks);
+    this.kv.release(request, request.blocks, preempted);
   }
 
   #dropMember(request: Request): void {

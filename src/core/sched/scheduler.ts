@@ -35,8 +35,11 @@ export interface SchedulerEars {
   scheduled(request: Request, numTokens: number, computed: number, numDrafts: number): void;
 }
 
+/** More tokens than any prompt has, and a small integer. */
+const NO_THRESHOLD = 2 ** 30;
+
 export class Scheduler implements Share {
-  readonly waiting: WaitingQueue;
+  readonly queue: WaitingQueue;
   readonly set: RunningSet;
   /** Whether the next call would decide the same, as far as the last one knows. */
   repeatable = false;
@@ -44,7 +47,7 @@ export class Scheduler implements Share {
   held = false;
   preemptedInCall = 0;
   /** Most prompt tokens of one request in this call (5). */
-  threshold = Infinity;
+  threshold = NO_THRESHOLD;
 
   readonly #speculation: Speculation;
   readonly #budget: Budget;
@@ -65,15 +68,19 @@ export class Scheduler implements Share {
     this.#budget = new Budget(config, this.#speculation.draftSlots);
     this.#cadence = new Cadence(config.prefillScheduleInterval);
     const policy = policyNamed(config.policy);
-    this.waiting = new WaitingQueue(policy);
+    this.queue = new WaitingQueue(policy);
     this.set = new RunningSet(config, this.#speculation, kv, decodes);
-    const parts = { set: this.set, waiting: this.waiting, kv, budget: this.#budget, policy, ears };
+    const parts = { set: this.set, queue: this.queue, kv, budget: this.#budget, policy, ears };
     this.#walk = new Walk(parts);
     this.#admission = new Admission(config, this.#speculation, window, parts);
   }
 
   get running(): RequestList {
     return this.set.list;
+  }
+
+  get waiting(): RequestList {
+    return this.queue.list;
   }
 
   get numPreemptions(): number {
@@ -156,7 +163,7 @@ export class Scheduler implements Share {
   /** Takes a request out of whatever it is in; its blocks are free at once (32). */
   remove(request: Request): void {
     if (request.phase === 'waiting') this.waiting.remove(request);
-    else if (request.phase !== 'arriving') this.set.remove(request, undefined);
+    else if (request.phase !== 'arriving') this.set.remove(request, false, undefined);
   }
 
   /** Tells the ears whom the call just made serves; before it is settled, or inside a run. */
@@ -178,7 +185,7 @@ export class Scheduler implements Share {
   #threshold(): number {
     const { longPrefillTokenThreshold: threshold, maxNumBatchedTokens } = this.config;
     const queued = this.numUnfinished;
-    if (threshold === 0 || queued <= 1) return Infinity;
+    if (threshold === 0 || queued <= 1) return NO_THRESHOLD;
     return this.config.longPrefillTokenThresholdAdaptive
       ? Math.max(threshold, Math.floor(maxNumBatchedTokens / queued))
       : threshold;
@@ -193,6 +200,7 @@ export class Scheduler implements Share {
     const budget = this.#budget;
     const left = budget.left - this.decodes.size;
     if (left < 0) return false;
+    if (numMembers === 0) return true;
     let total = 0;
     for (let i = 0; i < numMembers; i++) {
       const request = members[i]!;
@@ -262,14 +270,15 @@ export class Scheduler implements Share {
     this.#rejoined.clear();
     this.#retire(batch);
 
+    const drafting = this.#speculation.numDrafts > 0;
     let kept = 0;
     for (let i = 0; i < set.numMembers; i++) {
       const request = set.members[i]!;
-      const drafts = draftsIn(request);
+      const drafts = drafting ? draftsIn(request) : 0;
       const served = request.chunk > 0;
       request.computed += request.chunk;
       request.chunk = 0;
-      if (this.#speculation.numDrafts > 0) {
+      if (drafting) {
         if (served) this.#settleDrafted(request, drafts, batch, request.position >= firstNew);
         set.members[kept++] = request;
       } else if (request.computed < request.known) set.members[kept++] = request;

@@ -16,7 +16,7 @@ import type { WaitingQueue } from './waiting-queue.js';
 
 export interface WalkParts {
   readonly set: RunningSet;
-  readonly waiting: WaitingQueue;
+  readonly queue: WaitingQueue;
   readonly kv: KvPool;
   readonly budget: Budget;
   readonly policy: SchedulerPolicy;
@@ -125,14 +125,14 @@ export class Walk {
     inFlight: Batch | undefined,
     servedIn: number | undefined,
   ): void {
-    const { set, waiting, ears } = this.parts;
+    const { set, queue, ears } = this.parts;
     this.#stall(request, now, inFlight);
-    set.remove(request, servedIn);
+    set.remove(request, true, servedIn);
     request.computed = 0;
     request.chunk = 0;
     request.drafts = 0;
     request.numPreemptions++;
-    waiting.comeBack(request);
+    queue.comeBack(request);
     this.numPreemptions++;
     ears.preempted(request);
   }

@@ -13,7 +13,7 @@ function world() {
   const table = new RequestTable();
   let call = 0;
   const request = (spec: Partial<RequestSpec>): Request => {
-    const promptTokens = spec.prompt!.reduce((sum, { length }) => sum + length, 0);
+    const promptTokens = spec.prompt?.reduce((sum, { length }) => sum + length, 0) ?? 12;
     return table.open(0, { promptTokens, maxTokens: 20, ...spec }, 256);
   };
   return {
@@ -31,7 +31,8 @@ function world() {
       one.computed = one.known;
       return { request: one, hit };
     },
-    release: (one: Request) => pool.release(one, Math.ceil(one.computed / 4)),
+    release: (one: Request, comesBack = false) =>
+      pool.release(one, Math.ceil(one.computed / 4), comesBack),
   };
 }
 
@@ -55,7 +56,7 @@ describe('PrefixPool', () => {
     expect(prefill(prompt([1, 8], [2, 4])).hit).toBe(8);
     expect(prefill(prompt([1, 6], [2, 2])).hit).toBe(4);
     expect(pool.cachedBlocks).toBe(4 + 1 + 1);
-    pool.release(whole.request, 4);
+    pool.release(whole.request, 4, false);
     expect(prefill(prompt([1, 16], [3, 1])).hit).toBe(16);
   });
 
@@ -116,6 +117,20 @@ describe('PrefixPool', () => {
     expect(pool.lookUp(request(next))).toBe(8);
     expect(pool.gainsAtCall).toBe(8);
     expect(pool.cachedBlocks).toBe(2);
+  });
+
+  it('lets only a preempted request find what nobody else can', () => {
+    const { prefill, release, pool, request } = world();
+    const [ends, comesBack] = [prefill({}).request, prefill({}).request];
+    expect([pool.free, pool.cachedBlocks]).toEqual([4, 6]);
+    release(ends);
+    release(comesBack, true);
+    expect([pool.free, pool.cachedBlocks]).toEqual([10, 6]);
+    comesBack.numPreemptions = 1;
+    expect(pool.lookUp(comesBack)).toBe(8);
+    expect(pool.lookUp(request({}))).toBe(0);
+    pool.take(8); // Four blank blocks, the three of the first, one of the second.
+    expect([pool.lookUp(comesBack), pool.cachedBlocks]).toEqual([8, 2]);
   });
 
   it('gives every block back', () => {
