@@ -13,11 +13,8 @@ export class Inbox {
   #mask = 15;
   #head = 0;
   size = 0;
-
   /** When the first command is due; Infinity when there is none. */
-  get nextAt(): TimeNs {
-    return this.size > 0 ? this.#times[this.#head]! : Infinity;
-  }
+  nextAt: TimeNs = Infinity;
 
   push(at: TimeNs, request: Request): void {
     if (this.size > this.#mask) this.#grow();
@@ -31,6 +28,7 @@ export class Inbox {
     this.#times[i & mask] = at;
     this.#requests[i & mask] = request;
     this.#generations[i & mask] = request.generation;
+    if (at < this.nextAt) this.nextAt = at;
   }
 
   /** Takes the first command; `undefined` when its request has ended meanwhile. */
@@ -40,6 +38,7 @@ export class Inbox {
     this.#requests[this.#head] = undefined;
     this.#head = (this.#head + 1) & this.#mask;
     this.size--;
+    this.nextAt = this.size > 0 ? this.#times[this.#head]! : Infinity;
     return request.generation === generation ? request : undefined;
   }
 
