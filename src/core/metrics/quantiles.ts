@@ -114,12 +114,19 @@ export class LatencySketch {
   #quantile(q: number): number {
     if (this.#count === 0) return 0;
     const rank = q * (this.#count - 1);
+    const below = this.#ranked(Math.floor(rank));
+    return below + (this.#ranked(Math.ceil(rank)) - below) * (rank % 1);
+  }
+
+  /** The sample of this rank, from 0; the bucket's share of it where samples are not kept. */
+  #ranked(rank: number): number {
     if (this.#samples) {
       if (!this.#sorted) this.#samples.subarray(0, this.#count).sort();
       this.#sorted = true;
-      const below = this.#samples[Math.floor(rank)]!;
-      return below + (this.#samples[Math.ceil(rank)]! - below) * (rank % 1);
+      return this.#samples[rank]!;
     }
+    if (rank === 0) return this.#min;
+    if (rank === this.#count - 1) return this.#max;
     if (this.#cumulativeOf !== this.#count) this.#accumulate();
     const cumulative = this.#cumulative!;
     // The first bucket that reaches beyond the rank, by halving.
@@ -133,8 +140,7 @@ export class LatencySketch {
     const here = this.#counts[low]!;
     const before = cumulative[low]! - here;
     const edge = low === 0 ? 0 : lowerEdge(low);
-    const share = Math.min(1, (rank - before + 0.5) / here);
-    const value = edge + (lowerEdge(low + 1) - edge) * share;
+    const value = edge + (lowerEdge(low + 1) - edge) * ((rank - before + 0.5) / here);
     return Math.min(Math.max(value, this.#min), this.#max);
   }
 
