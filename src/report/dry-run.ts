@@ -26,7 +26,7 @@ function poolLines(pool: ResolvedPool): string[] {
   const { spec, kv, scheduler } = pool;
   const options = poolJson(pool).options as Readonly<Record<string, unknown>>;
   return [
-    `${spec.model.name} on ${spec.numInstances} × (${hardwareLabel(pool)}), ${pool.engine.name} ${pool.engine.since}+ (${pool.engine.label})`,
+    `${spec.model.name} on ${spec.numInstances > 1 ? `${spec.numInstances} × (${hardwareLabel(pool)})` : hardwareLabel(pool)}, ${pool.engine.name} ${pool.engine.since}+ (${pool.engine.label})`,
     '',
     '  Options (given, or the default of this engine on this hardware)',
     ...table(
