@@ -56,36 +56,34 @@ export function compose(
   const open = (trace: TraceRequest) => openTrace(trace, naming.trace);
   const load = { ...loadFromRequest(request.load, open), conversations };
   checkLoad(load, naming.load);
-  const router = routerNamed(request.router ?? DEFAULT_ROUTER).name;
-  const named = hasNamedPrompts(load);
-  const pools = request.pools.map((pool, i) => {
-    const spec = poolFromRequest(pool, naming.pool(i));
-    const data = loadPerfData(spec.engine);
-    // Without identity no two prompts can share, and looking them up is work for nothing.
-    const { enablePrefixCaching = named && data.engine.defaults.enablePrefixCaching } =
-      spec.options;
-    const options = { ...spec.options, enablePrefixCaching };
-    return withCalibration(resolvePool({ ...spec, options }, data), pool.calibration);
-  });
-  for (const pool of pools) policyNamed(pool.scheduler.policy);
-  return { seed: request.seed ?? 0, router, pools, load, trace: request.load.trace?.path };
+  const pools = composePools(
+    request,
+    (i) => naming.pool(i),
+    () => hasNamedPrompts(load),
+  );
+  return { ...pools, load, trace: request.load.trace?.path };
 }
 
 /**
- * The pools of a scenario without its load, for a live server: its prompts have text, so who shares
- * what is known.
+ * The pools of a scenario without its load: all there is of a live server, whose prompts have text, so
+ * that who shares what is known.
  *
+ * @param canShare whether prompts have identity. Without it no two can share, and looking them up is
+ *   work for nothing.
  * @throws {ConfigError}
  */
 export function composePools(
   request: ScenarioRequest,
   naming: (pool: number) => FieldName,
+  canShare: () => boolean = () => true,
 ): Pick<Composition, 'seed' | 'router' | 'pools'> {
   const router = routerNamed(request.router ?? DEFAULT_ROUTER).name;
+  const shared = canShare();
   const pools = request.pools.map((pool, i) => {
     const spec = poolFromRequest(pool, naming(i));
     const data = loadPerfData(spec.engine);
-    const { enablePrefixCaching = data.engine.defaults.enablePrefixCaching } = spec.options;
+    const { enablePrefixCaching = shared && data.engine.defaults.enablePrefixCaching } =
+      spec.options;
     const options = { ...spec.options, enablePrefixCaching };
     return withCalibration(resolvePool({ ...spec, options }, data), pool.calibration);
   });
