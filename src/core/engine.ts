@@ -113,6 +113,11 @@ export interface StepShape {
   numSampled: number;
   /** Draft tokens that decodes verify beside their newest token; absent: none. */
   draftTokens?: number;
+  /**
+   * Tokens of the other ranks in the same step, where instances step together; absent: each other rank
+   * has as many as this one.
+   */
+  otherTokens?: number | undefined;
 }
 
 /**
@@ -162,6 +167,11 @@ export interface SchedulerConfig {
   readonly prefillScheduleInterval: number;
   readonly policy: string;
   readonly asyncScheduling: boolean;
+  /**
+   * Pipeline stages: so many batches may be in flight, a request in one of them at a time (its prompt
+   * chunks in several). Each stage takes an equal part of what a step costs. Absent: 1.
+   */
+  readonly pipelineParallelSize?: number;
   /** Draft tokens a step verifies; 0: no speculation. */
   readonly numSpeculativeTokens: number;
   /** Who drafts (`speculative_config.method`); absent: something that needs no blocks, as `ngram`. */
@@ -191,6 +201,11 @@ export interface InstanceConfig {
   readonly cost: StepCost;
   /** Needed with speculation (`numSpeculativeTokens`). */
   readonly acceptance?: Acceptance;
+  /**
+   * Instances of the same group step together: data-parallel ranks whose experts are spread over all of
+   * them. A step lasts as long as the slowest takes, and who has nothing to do takes part. Absent: alone.
+   */
+  readonly lockStepGroup?: number;
 }
 
 export interface EngineOptions {

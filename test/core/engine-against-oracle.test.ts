@@ -40,6 +40,14 @@ const FEATURES: readonly (readonly [string, Features, number])[] = [
   ['with all but drafts', { prefixCaching: true, async: true, priority: true }, 200],
 ];
 
+/** Of which there are no traces on a step clock: with stages, several batches are under way at once. */
+const IN_TIME: typeof FEATURES = [
+  ...FEATURES,
+  ['with pipeline stages', { stages: true }, 500],
+  ['with pipeline stages and priorities', { stages: true, priority: true }, 200],
+  ['with pipeline stages and a prefix cache', { stages: true, prefixCaching: true }, 300],
+];
+
 /** A livelock is cut in the middle of a step: what that step generates is nobody's business. */
 function withoutCut<T extends { readonly scenario: GoldenScenario } & Replay>(replay: T): T {
   const { lines, summary, scenario } = replay;
@@ -66,7 +74,7 @@ describe('the engine on a step clock', () => {
 });
 
 describe('the engine in time', () => {
-  for (const [name, features, cases] of FEATURES) {
+  for (const [name, features, cases] of IN_TIME) {
     it(`reaches the oracle's times ${name}, wherever its runs are cut`, () => {
       for (let seed = 1; seed <= cases * RUNS; seed++) {
         const scenario = randomTimedScenario(seed, features);

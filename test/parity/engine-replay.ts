@@ -78,6 +78,7 @@ export function schedulerConfig(config: GoldenConfig): SchedulerConfig {
     prefillScheduleInterval: config.prefill_schedule_interval,
     policy: config.policy,
     asyncScheduling: config.async_scheduling,
+    pipelineParallelSize: config.pipeline_parallel_size ?? 1,
     numSpeculativeTokens: config.num_speculative_tokens,
     ...(config.spec_method && { speculativeMethod: config.spec_method }),
   };

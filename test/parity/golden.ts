@@ -34,6 +34,8 @@ export interface GoldenConfig {
   readonly num_speculative_tokens: number;
   readonly spec_method: 'ngram' | 'draft_model' | 'eagle' | null;
   readonly spec_draft: 'full' | 'var';
+  /** Not in traces, which were recorded with one stage. Absent: 1. */
+  readonly pipeline_parallel_size?: number;
 }
 
 /** Tokens `first … first + length − 1` of the sequence named `seed`: `[seed, length, first = 0]`. */

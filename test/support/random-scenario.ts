@@ -25,6 +25,8 @@ export interface Features {
   readonly async?: boolean;
   readonly prefixCaching?: boolean;
   readonly speculation?: boolean;
+  /** Pipeline stages; only in time. */
+  readonly stages?: boolean;
 }
 
 /** Schedule calls after which a livelock is cut. */
@@ -137,6 +139,7 @@ function drawConfig(
     // Asynchronous scheduling needs drafts made on the device.
     spec_method: spec ? (asynchronous ? 'eagle' : method) : null,
     spec_draft: spec && !asynchronous && draw.chance(0.3) ? 'var' : 'full',
+    ...(features.stages && { pipeline_parallel_size: draw.of([1, 2, 2, 3, 4]) }),
   };
 }
 

@@ -21,6 +21,7 @@ import { Rng } from '../rng.js';
 import type { TimeNs } from '../units.js';
 import { Inbox } from './inbox.js';
 import { Instance } from './instance.js';
+import { LockStep } from './lock-step.js';
 import type { Router } from './router.js';
 import { routerNamed } from './routers/index.js';
 
@@ -28,9 +29,26 @@ export function createEngine(options: EngineOptions): Cluster {
   return new Cluster(options);
 }
 
+type Mover = Pick<Instance, 'nextEventAt' | 'advanceTo'>;
+
+function moversOf(instances: readonly Instance[]): Mover[] {
+  const groups = new Map<number | Instance, Instance[]>();
+  for (const instance of instances) {
+    const key = instance.config.lockStepGroup ?? instance;
+    const group = groups.get(key);
+    if (group) group.push(instance);
+    else groups.set(key, [instance]);
+  }
+  return [...groups.values()].map((group) =>
+    group.length === 1 ? group[0]! : new LockStep(group),
+  );
+}
+
 export class Cluster implements Engine {
   readonly instances: readonly Instance[];
   readonly metrics: RunMetrics;
+  /** What moves by itself: instances, and groups of them in lock-step. */
+  readonly #movers: readonly Mover[];
   readonly #table = new RequestTable();
   readonly #router: Router;
   readonly #inputLatencyNs: number;
@@ -49,6 +67,7 @@ export class Cluster implements Engine {
     this.instances = options.instances.map(
       (config, i) => new Instance(config, i, this.#table, this.metrics, options.tracer),
     );
+    this.#movers = moversOf(this.instances);
   }
 
   get now(): TimeNs {
@@ -83,12 +102,12 @@ export class Cluster implements Engine {
 
   nextEventAt(): TimeNs | undefined {
     let at = this.#unrouted.nextAt;
-    for (const instance of this.instances) at = Math.min(at, instance.nextEventAt());
+    for (const mover of this.#movers) at = Math.min(at, mover.nextEventAt());
     return at === Infinity ? undefined : at;
   }
 
   advanceTo(t: TimeNs): void {
-    if (this.instances.length === 1) this.instances[0]!.advanceTo(t);
+    if (this.instances.length === 1) this.#movers[0]!.advanceTo(t);
     else this.#advanceTogether(t);
     if (t > this.#now && t !== Infinity) this.#now = t;
   }
@@ -96,11 +115,11 @@ export class Cluster implements Engine {
   #advanceTogether(t: TimeNs): void {
     for (;;) {
       const routeAt = this.#unrouted.nextAt;
-      let next: Instance | undefined;
+      let next: Mover | undefined;
       let at = Infinity;
-      for (const instance of this.instances) {
-        const eventAt = instance.nextEventAt();
-        if (eventAt < at) [next, at] = [instance, eventAt];
+      for (const mover of this.#movers) {
+        const eventAt = mover.nextEventAt();
+        if (eventAt < at) [next, at] = [mover, eventAt];
       }
       if (routeAt <= at) {
         if (routeAt > t || routeAt === Infinity) return;

@@ -6,7 +6,6 @@
  */
 
 import type { Acceptance, FinishReason } from '../engine.js';
-import { invariant } from '../errors.js';
 import type { InstanceStats } from '../metrics/instance-stats.js';
 import type { RunMetrics } from '../metrics/run-metrics.js';
 import { NEVER, type Request, type RequestTable } from '../request/request.js';
@@ -34,11 +33,7 @@ export class Delivery {
 
   /** Decides how many tokens each request of `batch` gets; before anyone is told. */
   draw(batch: Batch): void {
-    const { drafted } = batch;
-    if (drafted.requests.size === 0) return;
-    const { acceptance } = this.options;
-    invariant(acceptance !== undefined, 'speculation knows which drafts hold');
-    drafted.draw(acceptance);
+    if (batch.drafted.requests.size > 0) batch.drafted.draw(this.options.acceptance);
   }
 
   /** Hands out the tokens of a batch; those that got their last one end. */

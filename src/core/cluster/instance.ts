@@ -6,8 +6,8 @@
  *   inside a run        nothing is touched; a command cuts the run at the end of the step under way
  *   end of the run      its last batch is delivered: tokens, ends; then the next boundary
  *
- * Asynchronous scheduling is the same loop with a batch more in flight: what a call decides runs after
- * the step that is under way, and its tokens are delivered one step later.
+ * Asynchronous scheduling and pipeline stages are the same loop with more batches in flight (`Flight`):
+ * what a call decides is computed behind them, and its tokens come a step later for each.
  */
 
 import type { InstanceConfig, InstanceSnapshot, StepCost } from '../engine.js';
@@ -21,11 +21,13 @@ import { Batch } from '../sched/batch.js';
 import { DecodeSet } from '../sched/decode-set.js';
 import { Run } from '../sched/run.js';
 import { Scheduler } from '../sched/scheduler.js';
-import { speculationOf } from '../sched/speculation.js';
+import { speculationOf, stagesOf } from '../sched/speculation.js';
 import type { Tracer } from '../trace/tracer.js';
 import { TICKS_PER_NS, type Ticks, type TimeNs } from '../units.js';
 import { Delivery } from './delivery.js';
+import { Flight } from './flight.js';
 import { Inbox } from './inbox.js';
+import { Occupancy } from './occupancy.js';
 import { InstanceTeller } from './teller.js';
 
 /** Steps in one run at most, and ticks: sums stay below 2^53. */
@@ -40,16 +42,19 @@ export class Instance {
   readonly #cancels = new Inbox();
   readonly #run = new Run();
   readonly #cost: StepCost;
-  readonly #async: boolean;
+  readonly #numStages: number;
+  /** Whether time passes in which it is busy and yet computes nothing: bubbles, slower ranks. */
+  readonly #sharesTime: boolean;
+  readonly #flight: Flight;
+  readonly #occupancy: Occupancy;
   readonly #tell: InstanceTeller;
   readonly #delivery: Delivery;
-  /** The batch of the call just made, and (asynchronous) the one before, still to be delivered. */
+  /** The batch of the call just made. */
   #current = new Batch();
-  #inFlight: Batch | undefined;
   /** Whether a step is under way. */
   #busy = false;
-  /** Whether it is one for which no call was made: it only delivers what is in flight. */
-  #draining = false;
+  /** Whether a call was made for it. If not, it only delivers what is in flight. */
+  #called = false;
 
   constructor(
     readonly config: InstanceConfig,
@@ -60,13 +65,16 @@ export class Instance {
   ) {
     const { scheduler, cost } = config;
     this.#cost = cost;
-    this.#async = scheduler.asyncScheduling;
+    this.#numStages = stagesOf(scheduler);
+    this.#sharesTime = this.#numStages > 1 || config.lockStepGroup !== undefined;
+    this.#flight = new Flight(scheduler);
     const decodes = new DecodeSet(scheduler.blockSize, scheduler.maxModelLen, cost.window);
     this.kv = scheduler.enablePrefixCaching
       ? new PrefixPool(scheduler, decodes, speculationOf(scheduler).hashLookahead)
       : new CountedPool(scheduler.numGpuBlocks);
     this.#tell = new InstanceTeller(this, tracer);
     this.scheduler = new Scheduler(scheduler, this.kv, decodes, cost.window, this.#tell);
+    this.#occupancy = new Occupancy(this.stats, this.scheduler, this.kv);
     this.#delivery = new Delivery({
       scheduler: this.scheduler,
       stats: this.stats,
@@ -74,7 +82,7 @@ export class Instance {
       table,
       tracer,
       acceptance: config.acceptance,
-      proposes: this.#async ? 0 : scheduler.numSpeculativeTokens,
+      proposes: scheduler.asyncScheduling ? 0 : scheduler.numSpeculativeTokens,
     });
   }
 
@@ -115,37 +123,59 @@ export class Instance {
   }
 
   advanceTo(t: TimeNs): void {
-    for (;;) {
-      if (this.#busy) {
-        const endNs = this.#run.endNs;
-        const cancelAt = this.#cancels.nextAt;
-        if (cancelAt < endNs && cancelAt <= t) {
-          this.#slideToLast();
-          const request = this.#cancels.shift();
-          if (request) this.#abort(request, cancelAt);
-          continue;
-        }
-        if (endNs > t) {
-          if (this.#tell.everyStep) this.#slideTo(t);
-          return;
-        }
-        this.#slideToLast();
-        this.#endStep();
-      } else {
-        const commandAt = Math.min(this.#arrivals.nextAt, this.#cancels.nextAt);
-        if (commandAt > t || commandAt === Infinity) return;
-        if (commandAt > this.#run.startNs) {
-          this.#elapse((commandAt - this.#run.startNs) * TICKS_PER_NS, 1);
-          this.#run.jumpTo(commandAt);
-        }
-      }
-      this.#boundary();
-    }
+    while (this.reachBoundary(t)) this.#boundary();
   }
 
   // ---- the boundary between two steps ----
 
+  /** Comes to the next boundary at or before `t`: the end of a run, or a command while idle. False: there is none. */
+  reachBoundary(t: TimeNs): boolean {
+    while (this.#busy) {
+      const endNs = this.#run.endNs;
+      const cancelAt = this.#cancels.nextAt;
+      if (cancelAt < endNs && cancelAt <= t) {
+        this.#slideToLast();
+        const request = this.#cancels.shift();
+        if (request) this.#abort(request, cancelAt);
+      } else if (endNs > t) {
+        if (this.#tell.everyStep) this.#slideTo(t);
+        return false;
+      } else {
+        this.#slideToLast();
+        this.#endStep();
+        return true;
+      }
+    }
+    const commandAt = Math.min(this.#arrivals.nextAt, this.#cancels.nextAt);
+    if (commandAt > t || commandAt === Infinity) return false;
+    this.standAt(commandAt);
+    return true;
+  }
+
+  /** Has been idle until `at`. */
+  standAt(at: TimeNs): void {
+    const run = this.#run;
+    if (at <= run.startNs) return;
+    this.#occupancy.elapse((at - run.startNs) * TICKS_PER_NS, 1, run, false);
+    run.jumpTo(at);
+  }
+
   #boundary(): void {
+    this.takeCommands();
+    if (!this.hasWork) return;
+    this.plan();
+    const slope = this.price();
+    if (!this.isUseful) {
+      this.rest();
+      return;
+    }
+    this.begin(this.stepTicks, slope);
+    if (this.#called && this.scheduler.repeatable) this.#extend(slope);
+    this.tellCall();
+  }
+
+  /** Takes the commands that are due. */
+  takeCommands(): void {
     const now = this.#run.startNs;
     while (this.#arrivals.nextAt <= now) {
       const request = this.#arrivals.shift();
@@ -155,60 +185,90 @@ export class Instance {
       const request = this.#cancels.shift();
       if (request) this.#abort(request, now);
     }
-    if (this.scheduler.numUnfinished > 0) {
-      while (!this.#call(now) && this.scheduler.preemptedInCall > 0);
-    } else if (this.#inFlight) this.#drain();
   }
 
-  /** Makes one schedule call and begins its step. False when there is nothing to do before a command comes. */
-  #call(now: TimeNs): boolean {
-    const { scheduler, stats } = this;
+  get hasWork(): boolean {
+    return this.scheduler.numUnfinished > 0 || this.#flight.oldest !== undefined;
+  }
+
+  /** Makes a schedule call, where anything is unfinished. Returns how many tokens it has. */
+  plan(): number {
+    const { scheduler } = this;
     const batch = this.#current;
-    const before = this.#inFlight;
-    scheduler.call(now, batch, before);
-    const { shape } = batch;
-    const slope = this.#price(batch);
-    if (batch.numTokens > 0) stats.step(shape);
-    this.#notePeaks();
-
-    if (!this.#async) {
-      if (batch.ticks === 0 && batch.numTokens === 0) return false;
-      this.#run.open(batch.ticks, batch.ticks + slope, slope);
-    } else {
-      if (batch.numTokens === 0 && batch.ticks === 0 && (before?.numTokens ?? 0) === 0) {
-        this.#inFlight = undefined;
-        return false;
-      }
-      this.#run.open(before ? before.ticks : this.#cost.emptyStep, batch.ticks, slope);
-    }
-    this.#busy = true;
-    this.#draining = false;
-    if (scheduler.repeatable) this.#extend(batch.ticks, slope);
-    this.#tell.called(now);
-    return true;
+    this.#called = scheduler.numUnfinished > 0;
+    if (this.#called) {
+      // A call that only preempts takes no time, and another one follows.
+      do scheduler.call(this.#run.startNs, batch, this.#flight.oldest);
+      while (scheduler.preemptedInCall > 0 && !this.isUseful);
+      this.#occupancy.notePeaks();
+    } else batch.reset(scheduler.decodes.calls);
+    return batch.numTokens;
   }
 
-  /** Sets the cost of a batch; returns by how much the next like it costs more. */
-  #price(batch: Batch): Ticks {
+  /** Whether a step is worth beginning: it computes something, or brings what is in flight. */
+  get isUseful(): boolean {
+    if (this.#current.numTokens > 0 || this.#cost.emptyStep > 0) return true;
+    const { oldest } = this.#flight;
+    return oldest !== undefined && (oldest.numTokens > 0 || !this.#called);
+  }
+
+  /** Sets the cost of the batch planned; returns by how much the next like it costs more. */
+  price(): Ticks {
+    const batch = this.#current;
     const { shape } = batch;
     const cost = this.#cost;
     if (batch.numTokens === 0) {
-      batch.ticks = cost.emptyStep;
+      batch.ticks = this.#called ? cost.emptyStep : 0;
       return 0;
     }
+    this.stats.step(shape);
     const perContext = cost.contextSlope(shape);
     batch.ticks = cost.base(shape) + perContext * shape.decodeContext;
-    if (cost.window === Infinity) return perContext * shape.numDecodes;
-    const perWindow = cost.windowSlope(shape);
-    batch.ticks += perWindow * shape.decodeWindowContext;
-    return perContext * shape.numDecodes + perWindow * this.scheduler.decodes.numShort;
+    let slope = perContext * shape.numDecodes;
+    if (cost.window !== Infinity) {
+      const perWindow = cost.windowSlope(shape);
+      batch.ticks += perWindow * shape.decodeWindowContext;
+      slope += perWindow * this.scheduler.decodes.numShort;
+    }
+    if (this.#sharesTime) this.stats.workNs += batch.ticks / this.#numStages / TICKS_PER_NS;
+    this.#flight.enter(batch, this.#run.startNs);
+    return slope;
+  }
+
+  /** The batch planned. */
+  get planned(): Batch {
+    return this.#current;
+  }
+
+  /** How long the step lasts that begins now: until the batch it delivers is computed. */
+  get stepTicks(): Ticks {
+    const flight = this.#flight;
+    if (flight.depth === 0) return this.#current.ticks;
+    return flight.fillsUp(this.#current) ? this.#cost.emptyStep : flight.untilOldest;
+  }
+
+  /** Begins a step of `ticks`; those after it, if it grows to a run, cost `slope` more each. */
+  begin(ticks: Ticks, slope: Ticks): void {
+    const next = this.#flight.depth === 0 ? ticks + slope : this.#current.ticks;
+    this.#run.open(ticks, next, slope);
+    this.#busy = true;
+  }
+
+  /** Nothing can be done before a command comes. */
+  rest(): void {
+    this.#flight.clear();
+  }
+
+  tellCall(): void {
+    if (this.#called) this.#tell.called(this.#run.startNs);
   }
 
   /** Makes the run as long as its decisions hold, up to the next command known of. */
-  #extend(ticks: Ticks, growth: Ticks): void {
+  #extend(growth: Ticks): void {
     const run = this.#run;
     const commandAt = Math.min(this.#arrivals.nextAt, this.#cancels.nextAt);
     if (commandAt <= run.endNs) return;
+    const { ticks } = this.#current;
     const most = Math.min(MAX_STEPS, Math.floor(MAX_TICKS / (ticks + MAX_STEPS * growth + 1)));
     const calls = this.scheduler.callsAlike(most);
     run.resize(commandAt === Infinity ? 1 + calls : run.stepsUntil(commandAt, 1 + calls));
@@ -218,14 +278,6 @@ export class Instance {
   #cutAt(at: TimeNs): void {
     const run = this.#run;
     if (this.#busy && run.steps > 1) run.resize(run.stepsUntil(at, run.steps));
-  }
-
-  /** Nothing is unfinished, but a batch is in flight: its step ends without a call having been made. */
-  #drain(): void {
-    this.#current.reset(this.scheduler.decodes.calls);
-    this.#run.open(this.#inFlight!.ticks, 0, 0);
-    this.#busy = true;
-    this.#draining = true;
   }
 
   // ---- inside a run ----
@@ -250,18 +302,18 @@ export class Instance {
     const batch = this.#current;
     const { startNs, first, next, growth } = run;
     const firstEndsAt = run.endOfStep(1);
-    this.#elapse(run.ticks(steps), steps);
+    this.#occupancy.elapse(run.ticks(steps), steps, run, true);
     run.slide(steps);
 
-    const delivered = this.#async ? this.#inFlight : batch;
-    if (delivered) {
-      this.#deliver(delivered, startNs, firstEndsAt, first);
-    }
+    const overlapping = this.#flight.depth > 0;
+    const delivered = overlapping ? this.#flight.oldest : batch;
+    if (delivered) this.#deliver(delivered, startNs, firstEndsAt, first);
     metrics.itl.addArithmetic(next / TICKS_PER_NS, growth / TICKS_PER_NS, steps - 1, batch.steady);
     this.#tell.updated(run.startNs);
-    if (this.#async) {
-      this.#inFlight = delivered ?? new Batch();
-      this.#inFlight.repeat(batch, scheduler.decodes.calls + steps - 1, run.first);
+    if (overlapping) {
+      const repeated = delivered ?? new Batch();
+      repeated.repeat(batch, scheduler.decodes.calls + steps - 1, run.first);
+      this.#flight.replaceOldest(repeated);
       batch.ticks = run.next;
     } else batch.ticks = run.first;
 
@@ -277,7 +329,7 @@ export class Instance {
     shape.decodeContext += steps * shape.numDecodes;
     shape.decodeWindowContext += steps * scheduler.decodes.numShort;
     scheduler.repeat(steps, batch);
-    this.#notePeaks();
+    this.#occupancy.notePeaks();
     this.#tell.called(run.startNs);
   }
 
@@ -286,16 +338,17 @@ export class Instance {
   #endStep(): void {
     const run = this.#run;
     const { startNs, first } = run;
-    this.#elapse(first, 1);
+    this.#occupancy.elapse(first, 1, run, true);
+    this.#flight.elapse(first, this.#current);
     run.finish();
-    const delivered = this.#async ? this.#inFlight : this.#current;
-    if (delivered) {
-      this.#deliver(delivered, startNs, run.startNs, first);
-    }
-    if (this.#async) {
-      // The batch just scheduled is next to be delivered; the one delivered is used again.
-      const nothing = this.#current.numTokens === 0 && this.scheduler.numUnfinished === 0;
-      this.#inFlight = this.#draining || (!delivered && nothing) ? undefined : this.#current;
+    const called = this.#current;
+    const delivered = this.#flight.takeDelivered(called);
+    if (delivered) this.#deliver(delivered, startNs, run.startNs, first);
+    if (this.#flight.depth > 0) {
+      // The batch called is in flight now; the one delivered is used again.
+      if (this.#called) {
+        this.#flight.push(called, delivered !== undefined || this.scheduler.numUnfinished > 0);
+      }
       this.#current = delivered ?? new Batch();
     }
     this.#busy = false;
@@ -305,7 +358,7 @@ export class Instance {
   /** `batch` was computed in a step that is over. */
   #deliver(batch: Batch, startNs: TimeNs, endNs: TimeNs, ticks: Ticks): void {
     this.#delivery.draw(batch);
-    this.#tell.delivering(startNs, endNs, batch);
+    this.#tell.delivering(this.#flight.startOf(batch, startNs), endNs, batch);
     this.#delivery.deliver(batch, endNs, ticks);
   }
 
@@ -320,35 +373,9 @@ export class Instance {
   }
 
   #abort(request: Request, at: TimeNs): void {
-    const pending = [this.#inFlight, this.#busy ? this.#current : undefined];
+    const inFlight = this.#flight.batches;
+    const pending = this.#busy ? [...inFlight, this.#current] : inFlight;
     this.#delivery.abort(request, at, this.#run.startNs, pending);
-  }
-
-  // ---- bookkeeping ----
-
-  #elapse(ticks: Ticks, steps: number): void {
-    const { stats, scheduler } = this;
-    const ns = ticks / TICKS_PER_NS;
-    if (this.#busy) stats.busyNs += ns;
-    stats.runningTime += scheduler.running.size * ns;
-    stats.waitingTime += scheduler.waiting.size * ns;
-    stats.residentTime += scheduler.set.residentTokens * ns;
-    if (steps > 1) {
-      // Each step holds one token more per decode: Σ j · (length of step j).
-      const { next, growth } = this.#run;
-      const pairs = (steps * (steps - 1)) / 2;
-      const squares = ((steps - 1) * steps * (2 * steps - 1)) / 6;
-      stats.residentTime +=
-        (scheduler.decodes.size * (next * pairs + growth * (squares - pairs))) / TICKS_PER_NS;
-    }
-  }
-
-  #notePeaks(): void {
-    const { stats, scheduler, kv } = this;
-    const used = kv.capacity - kv.free;
-    if (used > stats.peakBlocksUsed) stats.peakBlocksUsed = used;
-    if (scheduler.running.size > stats.peakRunning) stats.peakRunning = scheduler.running.size;
-    if (scheduler.waiting.size > stats.peakWaiting) stats.peakWaiting = scheduler.waiting.size;
   }
 
   snapshot(at: TimeNs): InstanceSnapshot {
@@ -375,6 +402,7 @@ export class Instance {
       numPreemptions: this.scheduler.numPreemptions,
       numBlocks: this.kv.capacity,
       ...(numSpeculativeTokens > 0 && { draftTokens, acceptedTokens }),
+      ...(this.#sharesTime && { workNs: this.stats.workNs + 0 }),
     };
   }
 }

@@ -11,12 +11,13 @@ import type { InstanceReport } from './report.js';
 /** What an instance's report says of its steps and of means over time. */
 export type StatsSummary = Omit<
   InstanceReport,
-  'pool' | 'instance' | 'numPreemptions' | 'numBlocks' | 'draftTokens' | 'acceptedTokens'
+  'pool' | 'instance' | 'numPreemptions' | 'numBlocks' | 'draftTokens' | 'acceptedTokens' | 'workNs'
 >;
 
 export class InstanceStats {
   numSteps = 0;
   busyNs: DurationNs = DOUBLE_ZERO;
+  workNs: DurationNs = DOUBLE_ZERO;
   prefillTokens = DOUBLE_ZERO;
   decodeTokens = DOUBLE_ZERO;
   prefillPairs = DOUBLE_ZERO;

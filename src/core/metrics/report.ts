@@ -25,6 +25,11 @@ export interface InstanceReport {
   readonly numSteps: number;
   /** Time during which a step was under way. */
   readonly busyNs: DurationNs;
+  /**
+   * Where a step can be under way without anything to compute: the time in which a pipeline stage, on
+   * average, or a rank in lock-step computed. What is missing to `busyNs` are bubbles.
+   */
+  readonly workNs?: DurationNs;
   readonly prefillTokens: number;
   readonly decodeTokens: number;
   /** Sums over all steps of the shape's fields: what FLOP and bytes are computed from. */

@@ -9,7 +9,7 @@
 import { DOUBLE_ZERO } from '../double.js';
 import type { Acceptance, StepShape } from '../engine.js';
 import type { Request } from '../request/request.js';
-import type { Ticks } from '../units.js';
+import type { Ticks, TimeNs } from '../units.js';
 
 export class Batch {
   /** Number of the schedule call, from 1; of the last one when a run repeats it. */
@@ -18,10 +18,13 @@ export class Batch {
   /** Decodes whose previous token was in the batch before: their gap is the step itself. */
   steady = 0;
   ticks: Ticks = DOUBLE_ZERO;
+  /** With pipeline stages: when it entered the first, and how long from now until it leaves the last. */
+  startedAt: TimeNs = DOUBLE_ZERO;
+  leavesIn: Ticks = DOUBLE_ZERO;
   readonly shape: StepShape = emptyShape();
   /** Requests that get their first token, or the first one after having missed a step. */
   readonly singles = new RequestBag();
-  /** With speculation, all that get tokens: how many, a draw decides. */
+  /** Followed one by one, all that get tokens: with speculation a draw decides how many. */
   readonly drafted = new DraftedBatch();
   /** Requests that get their last token. */
   readonly finishing = new RequestBag();
@@ -109,7 +112,7 @@ export class RequestBag {
   }
 }
 
-/** Requests whose drafts were verified in a step, in the order of the batch. */
+/** Requests followed one by one that get tokens in a step, in the order of the batch. */
 export class DraftedBatch {
   readonly requests = new RequestBag();
   /** Drafts scheduled, and whether the request was admitted in this very batch (43). */
@@ -130,13 +133,13 @@ export class DraftedBatch {
    * Draws how many drafts held (none of an admission's, which only pad it), and what that generates:
    * one token more, cut where the request ends.
    */
-  draw(acceptance: Acceptance): void {
+  draw(acceptance: Acceptance | undefined): void {
     for (let i = 0; i < this.requests.size; i++) {
       const request = this.requests.at(i);
       if (!request) continue;
       const drafts = this.drafts[i]!;
       const draws = drafts > 0 && !this.admitted[i];
-      const held = draws ? acceptance.accepted(request, drafts) : 0;
+      const held = draws ? acceptance!.accepted(request, drafts) : 0;
       this.held[i] = held;
       this.tokens[i] = Math.min(held + 1, request.endComputed + 1 - request.known);
     }
@@ -157,6 +160,7 @@ function emptyShape(): StepShape {
     prefillHistory: DOUBLE_ZERO,
     numSampled: 0,
     draftTokens: 0,
+    otherTokens: undefined,
   };
 }
 

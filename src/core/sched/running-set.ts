@@ -6,7 +6,8 @@
  *   limbo     have nothing left to schedule; their last token is in flight
  *
  * All of them stand in one list, in order of admission. With speculation nobody joins the aggregate:
- * how far a request comes in a step depends on a draw.
+ * how far a request comes in a step depends on a draw. Nor with pipeline stages: a decode waits for the
+ * batch it is in to come back, while others are scheduled.
  */
 
 import type { SchedulerConfig } from '../engine.js';
@@ -14,7 +15,7 @@ import type { KvPool } from '../kv/kv-pool.js';
 import type { Request } from '../request/request.js';
 import { RequestList } from '../request/request-list.js';
 import type { DecodeSet } from './decode-set.js';
-import type { Speculation } from './speculation.js';
+import { type Speculation, stagesOf } from './speculation.js';
 
 /** The last call of a request that still decodes. */
 const FOREVER = Number.MAX_SAFE_INTEGER;
@@ -34,6 +35,8 @@ export class RunningSet {
   readonly #lookahead: number;
   readonly #hashLookahead: number;
   readonly #async: boolean;
+  /** Whether a call may be made while tokens of an earlier one are still to come. */
+  readonly overlaps: boolean;
 
   constructor(
     config: SchedulerConfig,
@@ -47,6 +50,7 @@ export class RunningSet {
     this.#lookahead = speculation.lookaheadTokens;
     this.#hashLookahead = speculation.hashLookahead;
     this.#async = config.asyncScheduling;
+    this.overlaps = config.asyncScheduling || stagesOf(config) > 1;
   }
 
   get size(): number {
@@ -209,7 +213,7 @@ export class RunningSet {
   verified(request: Request, drafts: number, held: number, tokens: number): boolean {
     const running = request.phase === 'verify';
     if (running) request.computed -= drafts - held;
-    if (this.#async) request.placeholders -= drafts - held + tokens;
+    if (this.overlaps) request.placeholders -= drafts - held + tokens;
     request.known += tokens;
     if (!running) return false;
     const { computed, placeholders, known } = request;

@@ -270,15 +270,15 @@ export class Scheduler implements Share {
     this.#rejoined.clear();
     this.#retire(batch);
 
-    const drafting = this.#speculation.numDrafts > 0;
+    const { oneByOne } = this.#speculation;
     let kept = 0;
     for (let i = 0; i < set.numMembers; i++) {
       const request = set.members[i]!;
-      const drafts = drafting ? draftsIn(request) : 0;
+      const drafts = oneByOne ? draftsIn(request) : 0;
       const served = request.chunk > 0;
       request.computed += request.chunk;
       request.chunk = 0;
-      if (drafting) {
+      if (oneByOne) {
         if (served) this.#settleDrafted(request, drafts, batch, request.position >= firstNew);
         set.members[kept++] = request;
       } else if (request.computed < request.known) set.members[kept++] = request;
@@ -308,7 +308,7 @@ export class Scheduler implements Share {
     batch.finishing.add(request);
   }
 
-  /** With speculation: everyone stays a member, and who has computed all it knows gets tokens (33, 38). */
+  /** Followed one by one, everyone stays a member, and who has computed all it knows gets tokens (33, 38). */
   #settleDrafted(request: Request, drafts: number, batch: Batch, admitted: boolean): void {
     const complete = request.computed >= request.known + request.placeholders;
     this.set.setVerifying(request, complete);
@@ -316,7 +316,7 @@ export class Scheduler implements Share {
     if (!complete) return;
     batch.shape.numSampled++;
     batch.drafted.add(request, drafts, admitted);
-    if (!this.config.asyncScheduling) return;
+    if (!this.set.overlaps) return;
     request.placeholders += 1 + drafts;
     request.drafts = this.#speculation.numDrafts;
   }

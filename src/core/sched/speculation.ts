@@ -5,6 +5,7 @@
  *   lookaheadTokens   blocks are taken for so many tokens more, where a model drafts (rule 40)
  *   draftSlots        a draft model reads one token more per request (rule 41)
  *   hashLookahead     with eagle a block's content depends on the token after it (rule 44)
+ *   oneByOne          how far a request comes in a step is a draw, so nobody joins the aggregate
  */
 
 import type { Acceptance, SchedulerConfig } from '../engine.js';
@@ -16,6 +17,11 @@ export interface Speculation {
   readonly lookaheadTokens: number;
   readonly draftSlots: 0 | 1;
   readonly hashLookahead: 0 | 1;
+  /**
+   * Whether every request is followed one by one. With pipeline stages as well: a request waits for its
+   * batch to come back, which others do not.
+   */
+  readonly oneByOne: boolean;
 }
 
 export function speculationOf(config: SchedulerConfig): Speculation {
@@ -26,8 +32,13 @@ export function speculationOf(config: SchedulerConfig): Speculation {
     lookaheadTokens: method === 'draft_model' || method === 'eagle' ? numDrafts : 0,
     draftSlots: method === 'draft_model' ? 1 : 0,
     hashLookahead: method === 'eagle' && config.enablePrefixCaching ? 1 : 0,
+    oneByOne: numDrafts > 0 || stagesOf(config) > 1,
   };
 }
+
+/** Pipeline stages a batch passes through. */
+export const stagesOf = ({ pipelineParallelSize = 1 }: SchedulerConfig): number =>
+  pipelineParallelSize;
 
 /** Draft i holds with a probability of its own, if all before it do: constant, or by position. */
 export class RandomAcceptance implements Acceptance {

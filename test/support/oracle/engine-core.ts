@@ -116,9 +116,15 @@ export class EngineCore {
   /**
    * The batch whose tokens come next, taken from the queue. Synchronous: the one just scheduled.
    * Asynchronous: the oldest, unless that is the one just scheduled and there is reason to schedule
-   * another before waiting for it.
+   * another before waiting for it. With pipeline stages: the oldest, once every stage has a batch or
+   * there is nothing to give it; an empty batch does not count.
    */
   popBatch(call: Call | undefined): Batch | undefined {
+    const stages = this.config.pipeline_parallel_size ?? 1;
+    if (stages > 1 && call) {
+      if (call.entries.length === 0) this.queue.pop();
+      else if (this.queue.length < stages) return undefined;
+    }
     if (this.config.async_scheduling && call && this.queue.length === 1) {
       if (call.entries.length > 0 || this.scheduler.numUnfinished > 0) return undefined;
     }

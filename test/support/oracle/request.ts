@@ -15,6 +15,8 @@ export class OracleRequest {
   numComputed = 0;
   /** Asynchronous mode: outputs scheduled whose tokens have not come yet (rule 33). */
   numPlaceholders = 0;
+  /** With pipeline stages: batches under way that will bring it a token; 0 or 1. */
+  numInFlight = 0;
   /** Draft tokens waiting to be verified (rule 1). */
   numDrafts = 0;
   /** Whether the last step it was in left known tokens uncomputed. */

@@ -178,7 +178,7 @@ export class OracleScheduler {
     ) {
       const request = this.waiting[0]!;
       // Rule 36: not resumed while output is pending.
-      if (request.numPlaceholders > 0) return;
+      if (request.numPlaceholders + request.numInFlight > 0) return;
       const hit = this.kv.lookUp(request);
       const hitTokens = hit.length * this.config.block_size;
       const numDue = request.numKnown - hitTokens;
@@ -251,6 +251,7 @@ export class OracleScheduler {
       request.midPrefill = request.numComputed < request.numKnown + request.numPlaceholders;
       entry.samples = !request.midPrefill;
       request.numDrafts = 0;
+      if (entry.samples) request.numInFlight += 1;
       if (!this.config.async_scheduling || request.midPrefill) continue;
       // Rule 33: placeholders stand for the tokens to come, drafts included.
       request.numPlaceholders += 1 + entry.numDrafts;
@@ -271,6 +272,7 @@ export class OracleScheduler {
   /** Rule 6, and 36 and 39 where tokens were in flight or drafts were rejected. */
   #deliver(entry: Entry, update: Update): void {
     const { request, numDrafts } = entry;
+    request.numInFlight -= 1;
     const wasRunning = request.state === 'running';
     // Drafts of a padded admission are all rejected (rule 43).
     const held = entry.admitted ? 0 : accepted(this.config, request, numDrafts);

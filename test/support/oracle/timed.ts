@@ -91,10 +91,12 @@ class TimedRun {
   /** Batches under way with their ends, oldest first, beside the core's queue. */
   readonly #ends: Instant[] = [];
   #clock: Instant = { ns: 0, ticks: 0 };
-  /** When the batch scheduled last will have ended. */
-  #busyUntil: Instant = { ns: 0, ticks: 0 };
+  /** Until when the batches scheduled so far keep each pipeline stage busy; mostly there is one. */
+  readonly #busyUntil: Instant[];
 
   constructor(private readonly scenario: TimedScenario) {
+    const stages = scenario.config.pipeline_parallel_size ?? 1;
+    this.#busyUntil = Array.from({ length: stages }, () => ({ ns: 0, ticks: 0 }));
     this.#core = new EngineCore(scenario.config, scenario.requests);
     this.#cancels = scenario.requests
       .flatMap(({ cancelAt }, id) => (cancelAt === undefined ? [] : [{ id, at: cancelAt }]))
@@ -153,13 +155,19 @@ class TimedRun {
     return !idleCall || (batch !== undefined && !isEmpty(batch.call)) || this.#anythingRuns();
   }
 
-  /** The step of a call begins when the one before has ended. */
+  /** The step of a call begins when the one before has ended; with stages, each gets an equal part. */
   #start(call: Call, s: number): void {
-    const start = later(this.#clock, this.#busyUntil);
+    const stages = this.#busyUntil;
+    if (isEmpty(call) && stages.length > 1) return;
     const shape = shapeOf(call, this.scenario.cost.window);
-    const end = plus(start, isEmpty(call) ? this.scenario.cost.emptyStep : this.#ticks(shape));
+    const ticks = isEmpty(call) ? this.scenario.cost.emptyStep : this.#ticks(shape);
+    const start = later(this.#clock, stages[0]!);
+    let end = this.#clock;
+    for (const [i, busyUntil] of stages.entries()) {
+      end = plus(later(end, busyUntil), Math.round(ticks / stages.length));
+      stages[i] = end;
+    }
     this.#ends.push(end);
-    this.#busyUntil = end;
     if (!isEmpty(call)) this.#steps.push({ s, start, end, shape });
   }
 
