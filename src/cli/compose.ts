@@ -149,9 +149,16 @@ export function start(composition: Composition, options: RunOptions): Started {
   };
 }
 
-/** Every data-parallel rank of every instance schedules for itself. */
+/** Groups of different pools have different numbers. */
+const MOST_INSTANCES = 2 ** 20;
+
+/** Every data-parallel rank of every instance schedules for itself, some in lock-step. */
 export function instancesOf(pool: ResolvedPool, index: number): InstanceConfig[] {
-  const { scheduler, cost } = pool;
-  const count = pool.spec.numInstances * pool.numRanks;
-  return Array.from({ length: count }, () => ({ pool: index, scheduler, cost }));
+  const { scheduler, cost, lockStep, numRanks } = pool;
+  return Array.from({ length: pool.spec.numInstances * numRanks }, (_, i) => ({
+    pool: index,
+    scheduler,
+    cost,
+    ...(lockStep && { lockStepGroup: index * MOST_INSTANCES + Math.floor(i / numRanks) }),
+  }));
 }

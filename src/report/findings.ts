@@ -13,6 +13,8 @@ import { offeredRate, type Run, requestThroughput } from './run.js';
 export interface Findings {
   /** Of the run's duration, the part during which a step was under way; the mean over instances. */
   readonly busyFraction: number;
+  /** Part of the busy time without work: stages that wait for batches, ranks for slower ones. */
+  readonly bubbleFraction?: number;
   readonly kvPeakFraction: number;
   readonly kvMeanFraction: number;
   readonly numPreemptions: number;
@@ -53,6 +55,7 @@ export function findingsOf(run: Run): Findings {
   );
   const findings: Findings = {
     busyFraction: durationNs > 0 ? mean((i) => i.busyNs) / durationNs : 0,
+    ...bubbles(instances),
     kvPeakFraction: peak((i) => i.peakBlocksUsed / usableBlocks(i)),
     kvMeanFraction: mean((i) => i.meanBlocksUsed / usableBlocks(i)),
     numPreemptions: sum((i) => i.numPreemptions),
@@ -68,8 +71,23 @@ export function findingsOf(run: Run): Findings {
   return { ...findings, warnings: warningsOf(run, findings) };
 }
 
+function bubbles(instances: readonly InstanceReport[]): Pick<Findings, 'bubbleFraction'> {
+  let busyNs = 0;
+  let workNs = 0;
+  for (const instance of instances) {
+    if (instance.workNs === undefined) continue;
+    busyNs += instance.busyNs;
+    workNs += instance.workNs;
+  }
+  return busyNs > 0 ? { bubbleFraction: Math.max(0, 1 - workNs / busyNs) } : {};
+}
+
 /** Block 0 is never used. */
 const usableBlocks = ({ numBlocks }: InstanceReport): number => Math.max(1, numBlocks - 1);
+
+/** Time that all batches took, each from its first stage to its last. */
+const batchNs = ({ deployment }: ResolvedPool, { busyNs, workNs }: InstanceReport): number =>
+  workNs === undefined ? busyNs : workNs * deployment.layout.pp;
 
 function stepFindings(pool: ResolvedPool, instance: InstanceReport): StepFindings {
   const shape = meanStep(instance);
@@ -82,7 +100,7 @@ function stepFindings(pool: ResolvedPool, instance: InstanceReport): StepFinding
   const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
   const { gpu, precision } = pool.deployment;
   return {
-    meanMs: instance.busyNs / instance.numSteps / 1e6,
+    meanMs: batchNs(pool, instance) / instance.numSteps / 1e6,
     bounds: [...bounds]
       .map(([bound, fraction]) => ({ bound, fraction }))
       .sort((a, b) => b.fraction - a.fraction),

@@ -38,7 +38,7 @@ export function humanReport(run: Run, findings: Findings = findingsOf(run)): str
           ['KV cache', kvLine(run, findings)],
           ['Batch', batchLine(findings)],
           ['Preemptions', grouped(findings.numPreemptions)],
-          ['Busy', `${percent(findings.busyFraction)} of the time`],
+          ['Busy', busyLine(findings)],
           ...(findings.step ? stepRows(findings.step) : []),
           ...resourceRows(resourcesOf(run), run.pricePerGpuHour),
           ['Times from', levelLine(run.pools)],
@@ -52,6 +52,9 @@ export function humanReport(run: Run, findings: Findings = findingsOf(run)): str
   if (run.stopped) lines.push('', 'Stopped before its end: this is what was done so far.');
   return `${lines.join('\n')}\n`;
 }
+
+const busyLine = ({ busyFraction, bubbleFraction }: Findings): string =>
+  `${percent(busyFraction)} of the time${bubbleFraction === undefined ? '' : `, ${percent(bubbleFraction)} of it bubbles (stages or ranks waiting for others)`}`;
 
 const indent = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
 

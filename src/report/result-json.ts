@@ -113,6 +113,7 @@ function simulationJson(run: Run, findings: Findings): Json {
       instance: instance.instance,
       num_steps: instance.numSteps,
       busy_ms: instance.busyNs / 1e6,
+      ...(instance.workNs !== undefined && { work_ms: instance.workNs / 1e6 }),
       prefill_tokens: instance.prefillTokens,
       decode_tokens: instance.decodeTokens,
       num_preemptions: instance.numPreemptions,

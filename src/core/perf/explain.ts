@@ -7,7 +7,7 @@ import type { StepCost, StepShape } from '../engine.js';
 import { numAttentionLayers } from '../model/model-shape.js';
 import type { Seconds } from '../units.js';
 import { attentionCost } from './attention.js';
-import { type Deployment, headOperators, layerOperators } from './layers.js';
+import { type Deployment, headOperators, layerOperators, stageOperators } from './layers.js';
 import type { Bound } from './operator.js';
 import { stepSeconds } from './step-cost.js';
 
@@ -38,24 +38,24 @@ export interface Explainable {
   readonly cost: StepCost;
 }
 
-/** Pipeline rounds are explained as one micro-batch of all tokens. */
+/** With pipeline stages: what a batch costs in all of them together. */
 export function explainStep(resolved: Explainable, shape: StepShape): StepExplanation {
   const d = resolved.deployment;
   const drafts = shape.draftTokens ?? 0;
   const tokens = shape.prefillTokens + shape.numDecodes + drafts;
-  const rows = [...layerOperators(d, tokens), ...headOperators(d, shape.numSampled + drafts)].map(
-    (op) => ({
-      name: op.name,
-      count: op.count,
-      flop: op.count * op.flop,
-      bytes: op.count * op.bytes,
-      linkBytes: op.count * op.linkBytes,
-      seconds: op.count * op.seconds,
-      bound: op.bound,
-      efficiency: ideal(d, op) / op.seconds,
-      constants: op.constants,
-    }),
-  );
+  const layers = layerOperators(d, tokens, shape.otherTokens);
+  const head = headOperators(d, shape.numSampled + drafts);
+  const rows = [...layers, ...stageOperators(d, tokens), ...head].map((op) => ({
+    name: op.name,
+    count: op.count,
+    flop: op.count * op.flop,
+    bytes: op.count * op.bytes,
+    linkBytes: op.count * op.linkBytes,
+    seconds: op.count * op.seconds,
+    bound: op.bound,
+    efficiency: ideal(d, op) / op.seconds,
+    constants: op.constants,
+  }));
   const all: StepRow[] = [...rows, ...attentionRows(d, shape), ...hostRows(d, shape)].filter(
     (row) => row.seconds > 0,
   );

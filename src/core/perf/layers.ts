@@ -9,9 +9,9 @@
 import type { ModelShape } from '../model/model-shape.js';
 import { numAttentionLayers } from '../model/model-shape.js';
 import { kvHeadsPerGpu, type Layout } from '../model/parallelism.js';
-import { allReduce, exchange } from './collectives.js';
+import { allReduce, exchange, send } from './collectives.js';
 import type { EngineProfile } from './engine-profile.js';
-import { moeOperators } from './moe.js';
+import { expertOperators, routingOperators } from './moe.js';
 import { type GemmShape, gemm, type Kernels, latency, type Operator, traffic } from './operator.js';
 import type { MatrixPrecision, Precision } from './precision.js';
 
@@ -23,8 +23,18 @@ export interface Deployment extends Kernels {
   readonly engine: EngineProfile;
 }
 
-/** Operators of all layers for `tokens` tokens. */
-export function layerOperators(d: Deployment, tokens: number): Operator[] {
+/** Operators of all layers for `tokens` tokens, beside `otherTokens` of other ranks. */
+export function layerOperators(
+  d: Deployment,
+  tokens: number,
+  otherTokens = tokens * (d.layout.dp - 1),
+): Operator[] {
+  const own = ownOperators(d, tokens);
+  return d.model.moe ? [...own, ...expertOperators(d, tokens + otherTokens)] : own;
+}
+
+/** Those that depend on the tokens of one rank alone: all but the routed experts. */
+export function ownOperators(d: Deployment, tokens: number): Operator[] {
   const { model: m, layout, precision, efficiency: e, engine } = d;
   const moeLayers = m.moe?.numLayers ?? 0;
   const denseLayers = m.numLayers - moeLayers;
@@ -57,7 +67,7 @@ export function layerOperators(d: Deployment, tokens: number): Operator[] {
     m.hiddenSize,
   );
   add('down projection', denseLayers, m.hiddenSize, width);
-  if (m.moe) result.push(...moeOperators(d, tokens));
+  if (m.moe) result.push(...routingOperators(d, tokens));
 
   result.push(
     traffic(
@@ -89,6 +99,13 @@ export function layerOperators(d: Deployment, tokens: number): Operator[] {
     result.push(allReduce(d, 'all-reduce', 2 * m.numLayers - expertsExchange, message, layout.tp));
   }
   return result;
+}
+
+/** What the stages of a pipeline send each other for `tokens` tokens. */
+export function stageOperators(d: Deployment, tokens: number): Operator[] {
+  const { pp } = d.layout;
+  if (pp === 1) return [];
+  return [send(d, 'send to the next stage', pp - 1, tokens * d.model.hiddenSize * 2)];
 }
 
 /** Operators at the end of a step in which `sequences` get a token. */

@@ -15,11 +15,10 @@ import { gemm, latency, type Operator, softMax } from './operator.js';
 export const touchedExperts = (numExperts: number, perToken: number, tokens: number): number =>
   numExperts * (1 - (1 - perToken / numExperts) ** tokens);
 
-export function moeOperators(d: Deployment, tokens: number): Operator[] {
+/** What a rank computes for its own tokens: router, dispatch, shared expert. */
+export function routingOperators(d: Deployment, tokens: number): Operator[] {
   const { model: m, layout, precision, efficiency: e } = d;
   const moe = m.moe!;
-  const ranks = layout.tp * layout.dp;
-  const allTokens = tokens * layout.dp;
   const result = [
     gemm(
       d,
@@ -28,7 +27,6 @@ export function moeOperators(d: Deployment, tokens: number): Operator[] {
       { rows: tokens, columns: moe.numExperts, inner: m.hiddenSize },
       precision.plain,
     ),
-    routedExperts(d, allTokens, ranks),
     latency(
       'expert dispatch',
       moe.numLayers,
@@ -50,6 +48,15 @@ export function moeOperators(d: Deployment, tokens: number): Operator[] {
       ),
     );
   }
+  return result;
+}
+
+/** What the experts compute for `allTokens` tokens, those of all data-parallel ranks. */
+export function expertOperators(d: Deployment, allTokens: number): Operator[] {
+  const { model: m, layout } = d;
+  const moe = m.moe!;
+  const ranks = layout.tp * layout.dp;
+  const result = [routedExperts(d, allTokens, ranks)];
   if (layout.dp > 1) {
     const message = allTokens * m.hiddenSize * 2;
     const dispatched = layout.expertParallel

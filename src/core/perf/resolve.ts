@@ -31,6 +31,8 @@ export interface ResolvedPool {
   readonly numGpus: number;
   /** Schedulers an instance consists of: its data-parallel ranks. */
   readonly numRanks: number;
+  /** Whether the ranks of an instance step together: they share experts. */
+  readonly lockStep: boolean;
   readonly deployment: Deployment;
   readonly engine: EngineProfile;
   /** Choices made for the user, in sentences. */
@@ -85,7 +87,8 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
     watermark: options.watermark ?? 0,
     prefillScheduleInterval: options.prefillScheduleInterval ?? 1,
     policy: options.schedulingPolicy ?? 'fcfs',
-    asyncScheduling: options.asyncScheduling ?? data.engine.defaults.asyncScheduling,
+    asyncScheduling: asyncScheduling(pool, layout, data.engine),
+    pipelineParallelSize: layout.pp,
     numSpeculativeTokens: 0,
   };
   return {
@@ -99,6 +102,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
         : nsFromMs(options.inputLatencyMs),
     numGpus: numGpusOf(layout),
     numRanks: layout.dp,
+    lockStep: stepsTogether(deployment),
     deployment,
     engine: data.engine,
     notes,
@@ -149,6 +153,23 @@ function doesNotFit(pool: PoolSpec, d: Deployment, limits: Limits, kv: KvCapacit
   );
 }
 
+/** Stages have batches in flight already: the two are alternatives. */
+function asyncScheduling({ options }: PoolSpec, { pp }: Layout, engine: EngineProfile): boolean {
+  if (pp > 1 && options.asyncScheduling) {
+    throw new ConfigError(
+      '--async-scheduling',
+      'a single pipeline stage',
+      `--pipeline-parallel-size ${pp}`,
+      'with stages, batches are in flight as it is: leave --async-scheduling out',
+    );
+  }
+  return pp === 1 && (options.asyncScheduling ?? engine.defaults.asyncScheduling);
+}
+
+/** Ranks with experts in common wait for each other; those of a dense model are replicas. */
+const stepsTogether = ({ model, layout }: Deployment): boolean =>
+  model.moe !== undefined && layout.dp > 1 && layout.pp === 1;
+
 /** GPUs of one node, in most servers. */
 const LARGEST_NODE = 8;
 
@@ -163,8 +184,9 @@ function layoutNotes({ model, gpu, layout, efficiency }: Deployment): string[] {
       `${tp * dp} GPUs are taken to share one ${gpu.link.kind} domain: links between nodes are not modelled`,
     );
   }
-  if (pp > 1) notes.push('pipeline stages are simulated as rounds of micro-batches, one per stage');
-  if (dp > 1) notes.push(`${dp} data-parallel ranks are taken to be equally loaded`);
+  if (pp > 1 && dp > 1 && model.moe) {
+    notes.push(`experts are priced as if all ${dp} data-parallel ranks were equally loaded`);
+  }
   if (model.slidingWindow || model.linearAttention) {
     notes.push(
       `KV capacity counts windows and states as of sequences of ${efficiency.referenceContextTokens} tokens`,

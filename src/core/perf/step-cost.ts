@@ -8,16 +8,23 @@
  *
  *   step = host + per-sequence · S + max(GPU, L · dispatch where a step with prefill exceeds the graphs)
  *
- * With pipeline stages the running sequences take turns as micro-batches: a step stands for one round
- * of all of them, every stage busy with one.
+ * With pipeline stages this is what a batch costs in all of them together; the engine lets batches follow
+ * each other through the stages. With experts spread over data-parallel ranks, what they cost follows
+ * from the tokens of all ranks.
  */
 
 import type { StepCost, StepShape } from '../engine.js';
 import { NS_PER_S, onClock, type Seconds, TICKS_PER_NS, type Ticks } from '../units.js';
 import { type AttentionCost, attentionCost } from './attention.js';
-import { send } from './collectives.js';
-import { type Deployment, headOperators, layerOperators } from './layers.js';
+import {
+  type Deployment,
+  headOperators,
+  layerOperators,
+  ownOperators,
+  stageOperators,
+} from './layers.js';
 import { LazyTable } from './lazy-table.js';
+import { expertOperators } from './moe.js';
 import type { Operator } from './operator.js';
 
 export class AnalyticStepCost implements StepCost {
@@ -25,80 +32,70 @@ export class AnalyticStepCost implements StepCost {
   readonly emptyStep: Ticks = 0;
   readonly #layers: LazyTable;
   readonly #head: LazyTable;
+  /** Experts of all ranks in lock-step, and what is sent from stage to stage. */
+  readonly #experts: LazyTable | undefined;
   readonly #sends: LazyTable | undefined;
   readonly #attention: AttentionCost;
   readonly #dispatch: Seconds;
-  readonly #contextTicks: readonly Ticks[];
-  readonly #windowTicks: readonly Ticks[];
+  readonly #contextTicks: Ticks;
+  readonly #windowTicks: Ticks;
 
   constructor(readonly deployment: Deployment) {
     const { model, layout, engine } = deployment;
-    const { pp } = layout;
+    const { pp, dp } = layout;
+    const shared = model.moe !== undefined && dp > 1;
     this.window = model.slidingWindow?.tokens ?? Number.POSITIVE_INFINITY;
-    this.#layers = new LazyTable((m) => total(layerOperators(deployment, m)));
+    this.#layers = new LazyTable((m) =>
+      total(shared ? ownOperators(deployment, m) : layerOperators(deployment, m)),
+    );
+    this.#experts = shared
+      ? new LazyTable((m) => total(expertOperators(deployment, m)))
+      : undefined;
     this.#head = new LazyTable((s) => total(headOperators(deployment, s)));
-    this.#sends =
-      pp > 1
-        ? new LazyTable((m) => send(deployment, '', 1, m * model.hiddenSize * 2).seconds * (pp - 1))
-        : undefined;
+    this.#sends = pp > 1 ? new LazyTable((m) => total(stageOperators(deployment, m))) : undefined;
     this.#attention = attentionCost(deployment);
     this.#dispatch =
       model.numLayers * engine.dispatchSecondsPerLayer * deployment.efficiency.dispatchFactor;
-    const microBatches = Array.from({ length: pp + 1 }, (_, i) => Math.max(1, i));
-    this.#contextTicks = microBatches.map((n) => onClock(this.#attention.context / n));
-    this.#windowTicks = microBatches.map((n) => onClock(this.#attention.window / n));
+    this.#contextTicks = onClock(this.#attention.context);
+    this.#windowTicks = onClock(this.#attention.window);
   }
 
   base(shape: StepShape): Ticks {
     const { engine, layout } = this.deployment;
     const { numDecodes, prefillTokens, draftTokens = 0 } = shape;
     // A draft is verified like a token of its own: through every layer, and with logits.
-    const numSampled = shape.numSampled + draftTokens;
+    const tokens = numDecodes + prefillTokens + draftTokens;
     const host = engine.hostSecondsPerStep + engine.hostSecondsPerSequence * shape.numSampled;
-    if (layout.pp === 1) {
-      const attention = this.#attentionBase(shape, 1, 1);
-      const gpu =
-        this.#layers.at(numDecodes + prefillTokens + draftTokens) +
-        this.#head.at(numSampled) +
-        attention;
-      return onClock(host + gpu + this.#underDispatch(shape, gpu));
-    }
-    const turns = this.#turns(numDecodes);
-    const prefillTurns = Math.max(1, Math.min(layout.pp, shape.numPrefills));
-    const tokens = (numDecodes + draftTokens) / turns + prefillTokens / prefillTurns;
-    const inFlight = Math.max(turns, prefillTurns);
-    const gpu =
+    let gpu =
       this.#layers.at(tokens) +
-      inFlight * this.#head.at(numSampled / inFlight) +
-      this.#attentionBase(shape, turns, prefillTurns) +
-      this.#sends!.at(tokens);
+      this.#head.at(shape.numSampled + draftTokens) +
+      this.#attentionBase(shape);
+    if (this.#experts) {
+      gpu += this.#experts.at(tokens + (shape.otherTokens ?? tokens * (layout.dp - 1)));
+    }
+    if (this.#sends) gpu += this.#sends.at(tokens);
     return onClock(host + gpu + this.#underDispatch(shape, gpu));
   }
 
-  contextSlope(shape: StepShape): Ticks {
-    return this.#contextTicks[this.#turns(shape.numDecodes)]!;
+  contextSlope(): Ticks {
+    return this.#contextTicks;
   }
 
-  windowSlope(shape: StepShape): Ticks {
-    return this.#windowTicks[this.#turns(shape.numDecodes)]!;
+  windowSlope(): Ticks {
+    return this.#windowTicks;
   }
 
-  /** Micro-batches the decodes are split into: at most one per stage. */
-  #turns(numDecodes: number): number {
-    const { pp } = this.deployment.layout;
-    return pp === 1 ? 1 : Math.max(1, Math.min(pp, numDecodes));
-  }
-
-  #attentionBase(shape: StepShape, turns: number, prefillTurns: number): Seconds {
+  #attentionBase(shape: StepShape): Seconds {
     const a = this.#attention;
-    const decode = a.step + (shape.numDecodes * a.sequence) / turns;
+    const decode = a.step + shape.numDecodes * a.sequence;
     if (shape.prefillTokens === 0) return decode;
-    const prefill =
+    return (
+      decode +
       shape.prefillTokens * a.token +
       shape.prefillPairs * a.pair +
       shape.prefillWindowPairs * a.windowPair +
-      shape.prefillHistory * a.history;
-    return decode + prefill / prefillTurns;
+      shape.prefillHistory * a.history
+    );
   }
 
   /** How much longer the CPU takes to launch a step than the GPU to run it. A step with prefill is a run of its own, so its context may count. */
@@ -106,11 +103,10 @@ export class AnalyticStepCost implements StepCost {
     if (shape.prefillTokens === 0) return 0;
     const tokens = shape.prefillTokens + shape.numDecodes + (shape.draftTokens ?? 0);
     if (tokens <= this.deployment.engine.graphTokens) return 0;
-    const turns = this.#turns(shape.numDecodes);
     const context =
       shape.decodeContext * this.#attention.context +
       shape.decodeWindowContext * this.#attention.window;
-    return Math.max(0, this.#dispatch - gpuBase - context / turns);
+    return Math.max(0, this.#dispatch - gpuBase - context);
   }
 }
 

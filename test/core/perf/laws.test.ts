@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { loadPerfData } from '../../../src/config/engines.js';
 import { listHardware } from '../../../src/config/hardware.js';
 import { listModels, loadModel } from '../../../src/config/models.js';
-import type { StepShape } from '../../../src/core/engine.js';
+import type { StepCost, StepShape } from '../../../src/core/engine.js';
 import { attentionCost } from '../../../src/core/perf/attention.js';
 import { efficiencyFor } from '../../../src/core/perf/efficiency.js';
 import { explainStep } from '../../../src/core/perf/explain.js';
@@ -165,7 +165,7 @@ describe('cost of a step', () => {
   it('is whole ticks, and affine in context for pure decodes', () => {
     fc.assert(
       fc.property(deployments, fc.integer({ min: 1, max: 512 }), (d, numDecodes) => {
-        const cost = new AnalyticStepCost(d);
+        const cost: StepCost = new AnalyticStepCost(d);
         const short = batch({ numDecodes, context: 100 });
         const long = batch({ numDecodes, context: 9000 });
         expect(cost.base(short)).toBe(cost.base(long));

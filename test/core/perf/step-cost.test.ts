@@ -76,14 +76,28 @@ describe('Step cost', () => {
     expect(ratio).toBeLessThan(1.1);
   });
 
-  it('lets pipeline stages work on micro-batches in turn', () => {
-    const options = { pipelineParallelSize: 4 };
+  it('is that of all pipeline stages together, and of sending between them', () => {
     const one = pool(H100).cost;
-    const four = pool({ ...H100, options }).cost;
-    const lone = batch({ numDecodes: 1, context: 100 });
-    expect(stepSeconds(four, lone)).toBeGreaterThan(stepSeconds(one, lone));
-    const many = batch({ numDecodes: 512, context: 2000 });
-    expect(stepSeconds(four, many)).toBeLessThan(stepSeconds(one, many));
+    const four = pool({ ...H100, options: { pipelineParallelSize: 4 } });
+    for (const shape of [batch({ numDecodes: 1, context: 100 }), batch({ prefill: 2000 })]) {
+      const sends = explainStep(four, shape).rows.find(({ name }) => name.startsWith('send'))!;
+      expect(sends.seconds).toBeGreaterThan(0);
+      const difference = stepSeconds(four.cost, shape) - stepSeconds(one, shape);
+      expect(difference).toBeCloseTo(sends.seconds, 7);
+    }
+  });
+
+  it('lets the experts of data-parallel ranks see the tokens of all', () => {
+    const { cost } = pool({
+      ...H100,
+      model: 'mistralai/Mixtral-8x7B-Instruct-v0.1',
+      options: { dataParallelSize: 4, enableExpertParallel: true },
+    });
+    const own = batch({ numDecodes: 4, context: 100 });
+    const alone = stepSeconds(cost, { ...own, otherTokens: 0 });
+    const equal = stepSeconds(cost, { ...own, otherTokens: 12 });
+    expect(equal).toBeGreaterThan(alone);
+    expect(stepSeconds(cost, own)).toBe(equal);
   });
 });
 
