@@ -2,7 +2,7 @@
  * A run as a trace that Perfetto (ui.perfetto.dev) and chrome://tracing show.
  *
  *   process              an instance
- *   ├ track "steps"      one slice per step
+ *   ├ track "steps"      one slice per step; further tracks where pipeline stages let steps overlap
  *   ├ counters           requests running and waiting, KV blocks in use
  *   └ async "request"    one per request: queued, prefill, decode; inside them, preempted
  *
@@ -38,7 +38,7 @@ export interface ChromeTraceOptions {
 
 /** Process 0 is for requests that never reached an instance. */
 const processOf = (instance: number): number => instance + 1;
-const STEPS = 1;
+const FIRST_STEPS = 1;
 const micros = (at: TimeNs): number => at / 1e3;
 
 /** @throws {ConfigError} when the file cannot be written */
@@ -52,13 +52,13 @@ export function chromeTrace({ path, events, instances }: ChromeTraceOptions): Fi
   if (requests) out.metadata(processOf(-1), 0, 'process_name', 'not routed');
   for (const [i, { name }] of instances.entries()) {
     out.metadata(processOf(i), 0, 'process_name', name);
-    if (steps) out.metadata(processOf(i), STEPS, 'thread_name', 'steps');
   }
+  const tracks = instances.map((_, i) => new StepTracks(out, processOf(i)));
   return {
     ...requests?.tracer,
     ...((steps || counters) && {
       step(step: StepEvent) {
-        if (steps) out.write(sliceOf(step));
+        if (steps) tracks[step.instance]!.write(step);
         counters?.[step.instance]?.step(step);
       },
     }),
@@ -69,13 +69,34 @@ export function chromeTrace({ path, events, instances }: ChromeTraceOptions): Fi
   };
 }
 
-function sliceOf({ instance, startAt, durationNs, shape }: StepEvent): object {
+/** The steps of one instance, each on the first track where it does not overlap another. */
+class StepTracks {
+  readonly #freeAt: TimeNs[] = [];
+
+  constructor(
+    private readonly out: EventFile,
+    private readonly pid: number,
+  ) {}
+
+  write(step: StepEvent): void {
+    const freeAt = this.#freeAt;
+    let track = freeAt.findIndex((at) => at <= step.startAt);
+    if (track < 0) {
+      track = freeAt.length;
+      this.out.metadata(this.pid, FIRST_STEPS + track, 'thread_name', 'steps');
+    }
+    freeAt[track] = step.endAt;
+    this.out.write(sliceOf(step, FIRST_STEPS + track));
+  }
+}
+
+function sliceOf({ instance, startAt, durationNs, shape }: StepEvent, tid: number): object {
   const { numDecodes, prefillTokens } = shape;
   const kind = prefillTokens === 0 ? 'decode' : numDecodes === 0 ? 'prefill' : 'mixed';
   return {
     ph: 'X',
     pid: processOf(instance),
-    tid: STEPS,
+    tid,
     name: kind,
     ts: micros(startAt),
     dur: micros(durationNs),
