@@ -14,7 +14,30 @@ export function checkLaws(engine: Cluster): void {
     engine.numSubmitted === ended + engine.numUnfinished,
     'finished + aborted + rejected + unfinished = submitted',
   );
-  for (const instance of engine.instances) checkInstance(instance);
+  for (const instance of engine.instances) {
+    checkInstance(instance);
+    checkDiligence(instance);
+  }
+}
+
+/** No instance idles while somebody waits whom the rules would admit (7–12, 45): nobody runs, and the head cannot fit. */
+function checkDiligence(instance: Instance): void {
+  const { scheduler, kv, config } = instance;
+  const { head } = scheduler.waiting;
+  if (instance.snapshot(0).busy || !head) return;
+  const { blockSize, enableChunkedPrefill, numSpeculativeTokens } = config.scheduler;
+  const { maxNumScheduledTokens, maxNumBatchedTokens } = config.scheduler;
+  invariant(scheduler.running.size === 0, 'who runs is served before an instance idles');
+  invariant(kv.free === kv.capacity, 'an instance that idles holds no blocks');
+  const hit = kv.lookUp(head);
+  const budget = Math.min(maxNumScheduledTokens, maxNumBatchedTokens);
+  const whole = !enableChunkedPrefill && head.known - hit > budget;
+  const blocks = Math.ceil(head.known / blockSize);
+  // Drafts want room of their own, in blocks and in the budget (40, 43).
+  invariant(
+    whole || blocks > kv.capacity || numSpeculativeTokens > 0,
+    'an instance idles only when the head of its queue can never be admitted',
+  );
 }
 
 function checkInstance({ scheduler, kv, config }: Instance): void {

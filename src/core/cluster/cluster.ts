@@ -16,7 +16,7 @@ import type {
 import { invariant } from '../errors.js';
 import type { RunReport } from '../metrics/report.js';
 import { RunMetrics } from '../metrics/run-metrics.js';
-import { type Request, RequestTable } from '../request/request.js';
+import { NOWHERE, type Request, RequestTable } from '../request/request.js';
 import { Rng } from '../rng.js';
 import type { TimeNs } from '../units.js';
 import { Inbox } from './inbox.js';
@@ -54,6 +54,8 @@ export class Cluster implements Engine {
   readonly #inputLatencyNs: number;
   /** Arrivals that have not been routed yet; empty when there is one instance. */
   readonly #unrouted = new Inbox();
+  /** Cancellations announced before it was known which instance they will concern. */
+  readonly #undirected = new Inbox();
   readonly #maxModelLen: number;
   #now: TimeNs = DOUBLE_ZERO;
   #startedAt: TimeNs | undefined;
@@ -96,12 +98,18 @@ export class Cluster implements Engine {
     invariant(at >= this.#now, 'a cancellation comes no earlier than now');
     const request = this.#table.find(handle);
     if (!request) return;
-    // Not routed yet: any instance can end it.
+    if (this.instances.length > 1 && request.instance === NOWHERE) {
+      this.#undirected.push(at, request);
+    } else this.#direct(at, request);
+  }
+
+  /** Who has not been routed by then can be ended by any instance. */
+  #direct(at: TimeNs, request: Request): void {
     this.instances[Math.max(0, request.instance)]!.cancel(at, request);
   }
 
   nextEventAt(): TimeNs | undefined {
-    let at = this.#unrouted.nextAt;
+    let at = Math.min(this.#unrouted.nextAt, this.#undirected.nextAt);
     for (const mover of this.#movers) at = Math.min(at, mover.nextEventAt());
     return at === Infinity ? undefined : at;
   }
@@ -115,21 +123,26 @@ export class Cluster implements Engine {
   #advanceTogether(t: TimeNs): void {
     for (;;) {
       const routeAt = this.#unrouted.nextAt;
+      const directAt = this.#undirected.nextAt;
       let next: Mover | undefined;
       let at = Infinity;
       for (const mover of this.#movers) {
         const eventAt = mover.nextEventAt();
         if (eventAt < at) [next, at] = [mover, eventAt];
       }
-      if (routeAt <= at) {
-        if (routeAt > t || routeAt === Infinity) return;
+      if (Math.min(routeAt, directAt, at) > t) return;
+      if (routeAt <= at && routeAt <= directAt) {
+        if (routeAt === Infinity) return;
         this.#now = routeAt;
         const request = this.#unrouted.shift();
         if (request) this.#route(routeAt, request);
+      } else if (directAt <= at) {
+        this.#now = directAt;
+        const request = this.#undirected.shift();
+        if (request) this.#direct(directAt, request);
       } else {
-        if (at > t || !next) return;
         this.#now = at;
-        next.advanceTo(at);
+        next!.advanceTo(at);
       }
     }
   }
