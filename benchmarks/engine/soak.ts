@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { type Cluster, createEngine } from '../../src/core/cluster/cluster.js';
 import type { RequestHandle, RequestSpec, SchedulerConfig } from '../../src/core/engine.js';
 import { type RandomStream, Rng } from '../../src/core/rng.js';
-import { RandomAcceptance } from '../../src/core/sched/speculation.js';
+import { drawnAcceptance } from '../../src/core/sched/acceptance.js';
 import { checkLaws } from '../../test/support/laws.js';
 import { affineCost, SCHEDULER } from './loads.js';
 
@@ -57,7 +57,10 @@ function drawSpec(random: RandomStream, id: number): RequestSpec {
 /** Lets `numEvents` arrivals and cancellations pass, and then all that is left. */
 function soak(config: SchedulerConfig, numEvents: number, seed: number): Cluster {
   const random = new Rng(seed).stream('soak');
-  const acceptance = new RandomAcceptance([0.7], new Rng(seed).stream('acceptance'));
+  const acceptance = drawnAcceptance({
+    method: 'draft_model',
+    numSpeculativeTokens: Math.max(1, config.numSpeculativeTokens),
+  });
   const alive: RequestHandle[] = [];
   const engine = createEngine({
     instances: [{ pool: 0, scheduler: config, cost: affineCost, acceptance }],

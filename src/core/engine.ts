@@ -13,6 +13,8 @@
  */
 
 import type { RunMetrics } from './metrics/run-metrics.js';
+import type { SpeculationCounts } from './metrics/speculation-stats.js';
+import type { RandomStream } from './rng.js';
 import type { Tracer } from './trace/tracer.js';
 import type { Ticks, TimeNs } from './units.js';
 
@@ -87,6 +89,8 @@ export interface InstanceSnapshot {
   readonly cachedBlocks: number;
   /** Whether a step is under way. */
   readonly busy: boolean;
+  /** With speculation: what became of the drafts so far. */
+  readonly speculation?: SpeculationCounts;
 }
 
 /**
@@ -199,8 +203,8 @@ export interface InstanceConfig {
   readonly pool: number;
   readonly scheduler: SchedulerConfig;
   readonly cost: StepCost;
-  /** Needed with speculation (`numSpeculativeTokens`). */
-  readonly acceptance?: Acceptance;
+  /** Needed with speculation (`numSpeculativeTokens`): made of the instance's own stream of chance. */
+  readonly acceptance?: (random: RandomStream) => Acceptance;
   /**
    * Instances of the same group step together: data-parallel ranks whose experts are spread over all of
    * them. A step lasts as long as the slowest takes, and who has nothing to do takes part. Absent: alone.

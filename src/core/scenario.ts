@@ -39,6 +39,28 @@ export interface PoolOptions {
   readonly inputLatencyMs?: number;
 }
 
+/** Who drafts: the methods of vLLM's `speculative_config` that the simulator knows. */
+export const SPECULATIVE_METHODS = ['ngram', 'draft_model', 'eagle', 'eagle3', 'mtp'] as const;
+export type SpeculativeMethod = (typeof SPECULATIVE_METHODS)[number];
+
+/** Speculative decoding (`speculative_config`), with names looked up and files read. */
+export interface SpeculationSpec {
+  readonly method: SpeculativeMethod;
+  readonly numSpeculativeTokens: number;
+  /** The model that drafts; `draft_model` has one. */
+  readonly draft?: ModelShape;
+  /** GPUs the draft model is spread over; absent: those of the model it drafts for. */
+  readonly draftTensorParallelSize?: number;
+  /** Which drafts hold; absent: an assumption that depends on the method. */
+  readonly acceptance?: AcceptanceSpec;
+}
+
+export type AcceptanceSpec =
+  /** Probability by position that a draft holds when those before it do; the last one stands for all further. */
+  | { readonly kind: 'rates'; readonly rates: readonly number[] }
+  /** Accepted drafts of each verification, recorded; a list per request. */
+  | { readonly kind: 'recorded'; readonly counts: readonly (readonly number[])[] };
+
 /** Instances of one model on one kind of hardware. */
 export interface PoolSpec {
   readonly model: ModelShape;
@@ -47,6 +69,7 @@ export interface PoolSpec {
   readonly engine: string;
   readonly numInstances: number;
   readonly options: PoolOptions;
+  readonly speculation?: SpeculationSpec;
 }
 
 export interface Scenario {

@@ -136,7 +136,7 @@ function inTime(scenario: TimedScenario, cuts: RandomStream | undefined): Row[] 
         pool: 0,
         scheduler: schedulerConfig(scenario.config),
         cost: scenario.cost,
-        acceptance: acceptanceOf(scenario.config),
+        acceptance: () => acceptanceOf(scenario.config),
       },
     ],
     router: 'round_robin',

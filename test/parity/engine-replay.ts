@@ -127,7 +127,7 @@ function replay(scenario: GoldenScenario, full: boolean): Replay {
         pool: 0,
         scheduler: schedulerConfig(config),
         cost: unitCost,
-        acceptance: acceptanceOf(config),
+        acceptance: () => acceptanceOf(config),
       },
     ],
     router: 'round_robin',

@@ -64,10 +64,11 @@ export class Cluster implements Engine {
     invariant(options.instances.length > 0, 'a cluster has an instance');
     this.metrics = options.metrics ?? new RunMetrics(undefined, false);
     this.#inputLatencyNs = options.inputLatencyNs;
-    this.#router = routerNamed(options.router).create(new Rng(options.seed).stream('router'));
+    const rng = new Rng(options.seed);
+    this.#router = routerNamed(options.router).create(rng.stream('router'));
     this.#maxModelLen = Math.max(...options.instances.map((i) => i.scheduler.maxModelLen));
     this.instances = options.instances.map(
-      (config, i) => new Instance(config, i, this.#table, this.metrics, options.tracer),
+      (config, i) => new Instance(config, i, this.#table, this.metrics, options.tracer, rng),
     );
     this.#movers = moversOf(this.instances);
   }

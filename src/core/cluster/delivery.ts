@@ -6,8 +6,8 @@
  */
 
 import type { Acceptance, FinishReason } from '../engine.js';
-import type { InstanceStats } from '../metrics/instance-stats.js';
 import type { RunMetrics } from '../metrics/run-metrics.js';
+import type { SpeculationStats } from '../metrics/speculation-stats.js';
 import { NEVER, type Request, type RequestTable } from '../request/request.js';
 import type { Batch } from '../sched/batch.js';
 import type { Scheduler } from '../sched/scheduler.js';
@@ -17,7 +17,8 @@ import { Outcome } from './outcome.js';
 
 export interface DeliveryOptions {
   readonly scheduler: Scheduler;
-  readonly stats: InstanceStats;
+  /** What became of the drafts; absent without speculation. */
+  readonly drafts: SpeculationStats | undefined;
   readonly metrics: RunMetrics;
   readonly table: RequestTable;
   readonly tracer: Tracer;
@@ -70,7 +71,7 @@ export class Delivery {
   }
 
   #deliverDrafted({ drafted }: Batch, now: TimeNs): void {
-    const { metrics, scheduler, acceptance, proposes, stats } = this.options;
+    const { metrics, scheduler, acceptance, proposes, drafts: stats } = this.options;
     for (let i = 0; i < drafted.requests.size; i++) {
       const request = drafted.requests.at(i);
       if (!request) continue;
@@ -79,8 +80,7 @@ export class Delivery {
       // The others of this step come with it.
       metrics.itl.addWeighted(0, tokens - 1);
       request.stalledSince = now;
-      stats.draftTokens += drafts;
-      stats.acceptedTokens += held;
+      stats?.count(drafts, held);
       const goesOn = scheduler.set.verified(request, drafts, held, tokens);
       if (request.known > request.endComputed) this.#finish(request, now);
       else if (goesOn && proposes > 0) {

@@ -16,7 +16,9 @@ import { PrefixPool } from '../kv/prefix-pool.js';
 import { InstanceStats } from '../metrics/instance-stats.js';
 import type { InstanceReport } from '../metrics/report.js';
 import type { RunMetrics } from '../metrics/run-metrics.js';
+import { SpeculationStats } from '../metrics/speculation-stats.js';
 import type { Request, RequestTable } from '../request/request.js';
+import type { Rng } from '../rng.js';
 import { Batch } from '../sched/batch.js';
 import { DecodeSet } from '../sched/decode-set.js';
 import { Run } from '../sched/run.js';
@@ -38,6 +40,7 @@ export class Instance {
   readonly scheduler: Scheduler;
   readonly kv: KvPool;
   readonly stats = new InstanceStats();
+  readonly #drafts: SpeculationStats | undefined;
   readonly #arrivals = new Inbox();
   readonly #cancels = new Inbox();
   readonly #run = new Run();
@@ -62,6 +65,7 @@ export class Instance {
     table: RequestTable,
     private readonly metrics: RunMetrics,
     private readonly tracer: Tracer,
+    rng: Rng,
   ) {
     const { scheduler, cost } = config;
     this.#cost = cost;
@@ -75,14 +79,16 @@ export class Instance {
     this.#tell = new InstanceTeller(this, tracer);
     this.scheduler = new Scheduler(scheduler, this.kv, decodes, cost.window, this.#tell);
     this.#occupancy = new Occupancy(this.stats, this.scheduler, this.kv);
+    const k = scheduler.numSpeculativeTokens;
+    this.#drafts = k > 0 ? new SpeculationStats(k) : undefined;
     this.#delivery = new Delivery({
       scheduler: this.scheduler,
-      stats: this.stats,
+      drafts: this.#drafts,
       metrics,
       table,
       tracer,
-      acceptance: config.acceptance,
-      proposes: scheduler.asyncScheduling ? 0 : scheduler.numSpeculativeTokens,
+      acceptance: config.acceptance?.(rng.stream(`acceptance/${index}`)),
+      proposes: scheduler.asyncScheduling ? 0 : k,
     });
   }
 
@@ -389,19 +395,19 @@ export class Instance {
       freeBlocks: this.kv.free,
       cachedBlocks: this.kv.cachedBlocks,
       busy: this.#busy,
+      ...(this.#drafts && { speculation: this.#drafts.counts() }),
     };
   }
 
   report(durationNs: number): InstanceReport {
-    const { blockSize, numSpeculativeTokens } = this.config.scheduler;
-    const { draftTokens, acceptedTokens } = this.stats;
+    const { blockSize } = this.config.scheduler;
     return {
       pool: this.config.pool,
       instance: this.index,
       ...this.stats.summary(durationNs, blockSize),
       numPreemptions: this.scheduler.numPreemptions,
       numBlocks: this.kv.capacity,
-      ...(numSpeculativeTokens > 0 && { draftTokens, acceptedTokens }),
+      ...(this.#drafts && { speculation: this.#drafts.counts() }),
       ...(this.#sharesTime && { workNs: this.stats.workNs + 0 }),
     };
   }

@@ -11,7 +11,7 @@ import type { InstanceReport } from './report.js';
 /** What an instance's report says of its steps and of means over time. */
 export type StatsSummary = Omit<
   InstanceReport,
-  'pool' | 'instance' | 'numPreemptions' | 'numBlocks' | 'draftTokens' | 'acceptedTokens' | 'workNs'
+  'pool' | 'instance' | 'numPreemptions' | 'numBlocks' | 'speculation' | 'workNs'
 >;
 
 export class InstanceStats {
@@ -27,8 +27,6 @@ export class InstanceStats {
   numSampled = DOUBLE_ZERO;
   prefixQueries = DOUBLE_ZERO;
   prefixHits = DOUBLE_ZERO;
-  draftTokens = 0;
-  acceptedTokens = 0;
   peakBlocksUsed = 0;
   peakRunning = 0;
   peakWaiting = 0;

@@ -6,6 +6,7 @@
  */
 
 import type { DurationNs, Milliseconds } from '../units.js';
+import type { SpeculationCounts } from './speculation-stats.js';
 
 /** Order statistics of one metric. Quantiles come from a sketch (relative error < 0.4 %) unless `exact`. */
 export interface LatencySummary {
@@ -51,8 +52,7 @@ export interface InstanceReport {
   readonly prefixQueries: number;
   readonly prefixHits: number;
   /** With speculation: drafts verified, and how many of them held. */
-  readonly draftTokens?: number;
-  readonly acceptedTokens?: number;
+  readonly speculation?: SpeculationCounts;
 }
 
 export interface RunReport {

@@ -8,8 +8,7 @@
  *   oneByOne          how far a request comes in a step is a draw, so nobody joins the aggregate
  */
 
-import type { Acceptance, SchedulerConfig } from '../engine.js';
-import type { RandomStream } from '../rng.js';
+import type { SchedulerConfig } from '../engine.js';
 
 export interface Speculation {
   /** k; 0: no speculation. */
@@ -39,21 +38,3 @@ export function speculationOf(config: SchedulerConfig): Speculation {
 /** Pipeline stages a batch passes through. */
 export const stagesOf = ({ pipelineParallelSize = 1 }: SchedulerConfig): number =>
   pipelineParallelSize;
-
-/** Draft i holds with a probability of its own, if all before it do: constant, or by position. */
-export class RandomAcceptance implements Acceptance {
-  /** @param rates probability for each position; the last one stands for all further. */
-  constructor(
-    private readonly rates: readonly number[],
-    private readonly random: RandomStream,
-  ) {}
-
-  accepted(_request: unknown, numDrafts: number): number {
-    const { rates } = this;
-    for (let i = 0; i < numDrafts; i++) {
-      const rate = rates[Math.min(i, rates.length - 1)] ?? 0;
-      if (this.random.next() >= rate) return i;
-    }
-    return numDrafts;
-  }
-}
