@@ -17,6 +17,7 @@ import { routerNamed } from '../core/cluster/routers/index.js';
 import type { InstanceConfig } from '../core/engine.js';
 import type { Slo } from '../core/metrics/report.js';
 import { type ResolvedPool, resolvePool } from '../core/perf/resolve.js';
+import { drawnAcceptance } from '../core/sched/acceptance.js';
 import { policyNamed } from '../core/sched/policies/index.js';
 import { Simulation } from '../core/simulate.js';
 import type { Tracer } from '../core/trace/tracer.js';
@@ -155,10 +156,13 @@ const MOST_INSTANCES = 2 ** 20;
 /** Every data-parallel rank of every instance schedules for itself, some in lock-step. */
 export function instancesOf(pool: ResolvedPool, index: number): InstanceConfig[] {
   const { scheduler, cost, lockStep, numRanks } = pool;
-  return Array.from({ length: pool.spec.numInstances * numRanks }, (_, i) => ({
+  const { numInstances, speculation } = pool.spec;
+  const acceptance = speculation && drawnAcceptance(speculation);
+  return Array.from({ length: numInstances * numRanks }, (_, i) => ({
     pool: index,
     scheduler,
     cost,
+    ...(acceptance && { acceptance }),
     ...(lockStep && { lockStepGroup: index * MOST_INSTANCES + Math.floor(i / numRanks) }),
   }));
 }

@@ -13,7 +13,7 @@
 
 import type { StepShape } from '../engine.js';
 import { numFullAttentionLayers } from '../model/model-shape.js';
-import { attentionCost } from '../perf/attention.js';
+import { attentionCost, queriesOf } from '../perf/attention.js';
 import { type Explainable, explainStep } from '../perf/explain.js';
 import type { Bytes, Flop, Seconds } from '../units.js';
 import type { InstanceReport } from './report.js';
@@ -33,6 +33,7 @@ export function meanStep(i: InstanceReport): StepShape {
     prefillWindowPairs: i.prefillWindowPairs / i.numSteps,
     prefillHistory: 0,
     numSampled,
+    draftTokens: (i.speculation?.draftTokens ?? 0) / i.numSteps,
   };
 }
 
@@ -48,6 +49,7 @@ export function gpuWork(pool: Explainable, instance: InstanceReport): GpuWork {
   const { rows } = explainStep(pool, meanStep(instance));
   const { decodeFlopPerToken } = attentionCost(pool.deployment).work;
   const decodeAttention =
+    queriesOf(meanStep(instance)) *
     decodeFlopPerToken *
     (numFullAttentionLayers(model) * instance.decodeContext +
       (model.slidingWindow?.numLayers ?? 0) * instance.decodeWindowContext);

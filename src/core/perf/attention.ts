@@ -6,6 +6,7 @@
  * Layers with a window see min(context, window); recurrent layers a state of fixed size.
  */
 
+import type { StepShape } from '../engine.js';
 import { numAttentionLayers, numFullAttentionLayers } from '../model/model-shape.js';
 import { kvHeadsPerGpu } from '../model/parallelism.js';
 import type { Seconds } from '../units.js';
@@ -20,6 +21,9 @@ export interface AttentionCost {
   /** Per token of Σ context, in full and in windowed layers. */
   readonly context: Seconds;
   readonly window: Seconds;
+  /** The same for the FLOP of one query alone: what several queries to one context multiply. */
+  readonly contextCompute: Seconds;
+  readonly windowCompute: Seconds;
   /** Per prompt token, per causal pair in full and in windowed layers, per token read back. */
   readonly token: Seconds;
   readonly pair: Seconds;
@@ -65,6 +69,8 @@ export function attentionCost(d: Deployment): AttentionCost {
       layers * e.attentionSequenceSeconds * kvHeadsPerGpu(m, layout) + stateBytes / bandwidth,
     context: full * perToken,
     window: windowed * perToken,
+    contextCompute: (full * decodeFlop) / flops,
+    windowCompute: (windowed * decodeFlop) / flops,
     token: (layers * e.attentionDiagonalPairs * pairFlop) / flops + statePerToken,
     pair: (full * pairFlop) / flops,
     windowPair: (windowed * pairFlop) / flops,
@@ -79,3 +85,19 @@ export function attentionCost(d: Deployment): AttentionCost {
     },
   };
 }
+
+/**
+ * Times per token of Σ context where each decode has `queries` tokens (its newest and its drafts): they
+ * share one reading of the cache, and compute for each.
+ */
+export const decodeAttention = (
+  a: AttentionCost,
+  queries: number,
+): Pick<AttentionCost, 'context' | 'window'> => ({
+  context: Math.max(a.context, queries * a.contextCompute),
+  window: Math.max(a.window, queries * a.windowCompute),
+});
+
+/** Tokens of a decode that look at its context in one step, on average: the newest one and its drafts. */
+export const queriesOf = ({ numDecodes, draftTokens = 0 }: StepShape): number =>
+  numDecodes > 0 ? 1 + draftTokens / numDecodes : 1;

@@ -8,12 +8,13 @@
  */
 
 import { NS_PER_S, type Seconds } from '../units.js';
+import type { Drafting } from './drafting.js';
 import type { Efficiency } from './efficiency.js';
 import type { ExpectedError } from './expected-error.js';
 import type { Deployment } from './layers.js';
 import type { MatrixPrecision } from './precision.js';
 import type { ResolvedPool } from './resolve.js';
-import { AnalyticStepCost } from './step-cost.js';
+import { analyticCost } from './speculation.js';
 
 export interface Coefficients {
   /** Added to every step: the host's part first, then the gaps between kernels. */
@@ -47,11 +48,13 @@ export interface Calibration {
 /** `pool` with the times of a calibration. */
 export function calibratedPool(pool: ResolvedPool, c: Coefficients): ResolvedPool {
   const deployment = calibratedDeployment(pool.deployment, c);
+  const drafting = pool.drafting && calibratedDrafting(pool.drafting, c);
   const inputLatency = pool.inputLatencyNs + Math.round(c.inputLatencySeconds * NS_PER_S);
   return {
     ...pool,
     deployment,
-    cost: new AnalyticStepCost(deployment),
+    ...(drafting && { drafting }),
+    cost: analyticCost(deployment, drafting),
     // Given on the command line it is a fact, not something to fit.
     inputLatencyNs:
       pool.spec.options.inputLatencyMs === undefined
@@ -59,6 +62,15 @@ export function calibratedPool(pool: ResolvedPool, c: Coefficients): ResolvedPoo
         : pool.inputLatencyNs,
     level: 'calibrated',
   };
+}
+
+/** Its kernels run on the same GPU; what the host adds to a step is counted once, with the model. */
+function calibratedDrafting(drafting: Drafting, c: Coefficients): Drafting {
+  const { drafter } = drafting;
+  if (!drafter) return drafting;
+  const kernels = { ...c, stepOffsetSeconds: 0, perSequenceSeconds: 0 };
+  const deployment = calibratedDeployment(drafter.deployment, kernels);
+  return { ...drafting, drafter: { ...drafter, deployment } };
 }
 
 const MEMORY = [

@@ -6,24 +6,14 @@
 import type { StepCost, StepShape } from '../engine.js';
 import { numAttentionLayers } from '../model/model-shape.js';
 import type { Seconds } from '../units.js';
-import { attentionCost } from './attention.js';
+import { attentionCost, decodeAttention, queriesOf } from './attention.js';
+import type { Drafting } from './drafting.js';
+import { draftingRows } from './explain-drafting.js';
 import { type Deployment, headOperators, layerOperators, stageOperators } from './layers.js';
-import type { Bound } from './operator.js';
 import { stepSeconds } from './step-cost.js';
+import { operatorRow, plain, type StepRow } from './step-row.js';
 
-export interface StepRow {
-  readonly name: string;
-  readonly count: number;
-  /** Of the whole step, on one GPU. */
-  readonly flop: number;
-  readonly bytes: number;
-  readonly linkBytes: number;
-  readonly seconds: Seconds;
-  readonly bound: Bound | 'host';
-  /** Time at the data sheet's ceilings over time taken, in [0, 1]; 0 where there is no ceiling. */
-  readonly efficiency: number;
-  readonly constants: readonly string[];
-}
+export type { StepRow } from './step-row.js';
 
 export interface StepExplanation {
   readonly rows: readonly StepRow[];
@@ -36,6 +26,7 @@ export interface StepExplanation {
 export interface Explainable {
   readonly deployment: Deployment;
   readonly cost: StepCost;
+  readonly drafting?: Drafting;
 }
 
 /** With pipeline stages: what a batch costs in all of them together. */
@@ -45,21 +36,14 @@ export function explainStep(resolved: Explainable, shape: StepShape): StepExplan
   const tokens = shape.prefillTokens + shape.numDecodes + drafts;
   const layers = layerOperators(d, tokens, shape.otherTokens);
   const head = headOperators(d, shape.numSampled + drafts);
-  const rows = [...layers, ...stageOperators(d, tokens), ...head].map((op) => ({
-    name: op.name,
-    count: op.count,
-    flop: op.count * op.flop,
-    bytes: op.count * op.bytes,
-    linkBytes: op.count * op.linkBytes,
-    seconds: op.count * op.seconds,
-    bound: op.bound,
-    efficiency: ideal(d, op) / op.seconds,
-    constants: op.constants,
-  }));
-  const all: StepRow[] = [...rows, ...attentionRows(d, shape), ...hostRows(d, shape)].filter(
-    (row) => row.seconds > 0,
-  );
-  const seconds = stepSeconds(resolved.cost, shape);
+  const { drafting, cost } = resolved;
+  const all: StepRow[] = [
+    ...[...layers, ...stageOperators(d, tokens), ...head].map((op) => operatorRow(d, op)),
+    ...attentionRows(d, shape),
+    ...(drafting ? draftingRows(drafting, shape, cost.window) : []),
+    ...hostRows(d, shape),
+  ].filter((row) => row.seconds > 0);
+  const seconds = stepSeconds(cost, shape);
   const rest = seconds - all.reduce((sum, row) => sum + row.seconds, 0);
   if (rest > 1e-3 * seconds)
     all.push(
@@ -71,19 +55,9 @@ export function explainStep(resolved: Explainable, shape: StepShape): StepExplan
   return { rows: all, seconds, bottleneck };
 }
 
-function ideal(
-  d: Deployment,
-  op: { flop: number; bytes: number; linkBytes: number; peak: number },
-): Seconds {
-  return Math.max(
-    op.peak > 0 ? op.flop / op.peak : 0,
-    op.bytes / d.gpu.memoryBytesPerS,
-    op.linkBytes / d.gpu.link.bytesPerS,
-  );
-}
-
 function attentionRows(d: Deployment, shape: StepShape): StepRow[] {
   const a = attentionCost(d);
+  const perContext = decodeAttention(a, queriesOf(shape));
   const layers = numAttentionLayers(d.model);
   const { work } = a;
   const peak = d.precision.plain.peak;
@@ -96,8 +70,8 @@ function attentionRows(d: Deployment, shape: StepShape): StepRow[] {
       shape.decodeWindowContext * work.windowKvBytesPerToken +
       shape.numDecodes * work.stateBytes;
     const seconds =
-      shape.decodeContext * a.context +
-      shape.decodeWindowContext * a.window +
+      shape.decodeContext * perContext.context +
+      shape.decodeWindowContext * perContext.window +
       shape.numDecodes * a.sequence;
     rows.push({
       ...plain('decode attention', layers, seconds, 'memory', [
@@ -140,21 +114,3 @@ const hostRows = ({ engine }: Deployment, shape: StepShape): StepRow[] => [
     ['host_s_per_sequence'],
   ),
 ];
-
-const plain = (
-  name: string,
-  count: number,
-  seconds: Seconds,
-  bound: StepRow['bound'],
-  constants: readonly string[],
-): StepRow => ({
-  name,
-  count,
-  flop: 0,
-  bytes: 0,
-  linkBytes: 0,
-  seconds,
-  bound,
-  efficiency: 0,
-  constants,
-});

@@ -16,6 +16,7 @@ import {
 } from '../model/model-shape.js';
 import { kvHeadsPerGpu } from '../model/parallelism.js';
 import type { Bytes } from '../units.js';
+import type { Drafter } from './drafting.js';
 import type { Deployment } from './layers.js';
 
 export interface KvCapacity {
@@ -23,6 +24,8 @@ export interface KvCapacity {
   readonly memoryBytes: Bytes;
   readonly utilization: number;
   readonly weightBytes: Bytes;
+  /** Of whatever drafts, beside the model. */
+  readonly draftWeightBytes: Bytes;
   readonly activationBytes: Bytes;
   readonly nonTorchBytes: Bytes;
   /** What is left; negative when the model does not fit. */
@@ -40,10 +43,13 @@ export interface KvOptions {
   readonly maxNumBatchedTokens: number;
 }
 
-export function kvCapacity(d: Deployment, options: KvOptions): KvCapacity {
+/** @param drafter shares memory and blocks with the model */
+export function kvCapacity(d: Deployment, options: KvOptions, drafter?: Drafter): KvCapacity {
   const { gpu, layout, engine } = d;
   const memoryBytes = gpu.memoryBytes;
-  const weights = weightBytes(d);
+  const ownWeights = weightBytes(d);
+  const draftWeightBytes = drafter?.weightBytes ?? 0;
+  const weights = ownWeights + draftWeightBytes;
   const parallel = layout.tp * layout.pp * layout.dp > 1;
   const nonTorchBytes = parallel
     ? engine.memory.nonTorchBytesParallel
@@ -54,13 +60,14 @@ export function kvCapacity(d: Deployment, options: KvOptions): KvCapacity {
     engine.memory.of === 'total'
       ? memoryBytes * options.utilization - weights - activations - nonTorchBytes
       : options.utilization * (engine.memory.usable * memoryBytes - weights - activations);
-  const bytesPerToken = kvBytesPerToken(d);
+  const bytesPerToken = kvBytesPerToken(d) + (drafter?.kvBytesPerToken ?? 0);
   const bytesPerBlock = bytesPerToken * options.blockSize;
   const numBlocks = Math.max(0, Math.floor(kvBytes / bytesPerBlock));
   return {
     memoryBytes,
     utilization: options.utilization,
-    weightBytes: weights,
+    weightBytes: ownWeights,
+    draftWeightBytes,
     activationBytes: activations,
     nonTorchBytes,
     kvBytes,

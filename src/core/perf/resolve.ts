@@ -12,6 +12,7 @@ import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
 import type { PoolSpec } from '../scenario.js';
 import { type DurationNs, GIB, NS_PER_S, nsFromMs } from '../units.js';
 import { linksDirectly } from './collectives.js';
+import type { Drafter, Drafting } from './drafting.js';
 import { efficiencyFor } from './efficiency.js';
 import type { EngineProfile, PerfData } from './engine-profile.js';
 import { type ExpectedError, expectedErrors } from './expected-error.js';
@@ -19,7 +20,7 @@ import { type KvCapacity, kvCapacity } from './kv-capacity.js';
 import type { Deployment } from './layers.js';
 import { engineLimits, type Limits } from './limits.js';
 import { resolvePrecision } from './precision.js';
-import { AnalyticStepCost } from './step-cost.js';
+import { analyticCost, resolveSpeculation } from './speculation.js';
 
 export interface ResolvedPool {
   readonly spec: PoolSpec;
@@ -34,6 +35,8 @@ export interface ResolvedPool {
   /** Whether the ranks of an instance step together: they share experts. */
   readonly lockStep: boolean;
   readonly deployment: Deployment;
+  /** Who proposes drafts, with speculation. */
+  readonly drafting?: Drafting;
   readonly engine: EngineProfile;
   /** Choices made for the user, in sentences. */
   readonly notes: readonly string[];
@@ -59,9 +62,12 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
   notes.push(...precision.notes);
   const deployment: Deployment = { model, gpu, layout, precision, efficiency, engine: data.engine };
   const limits = engineLimits(options, data.engine, gpu);
-  const kv = kvCapacity(deployment, limits);
+  const asynchronous = asyncScheduling(pool, layout, data.engine);
+  const speculation = resolveSpeculation(pool, deployment, asynchronous, notes);
+  const { drafting } = speculation;
+  const kv = kvCapacity(deployment, limits, drafting?.drafter);
   const numGpuBlocks = options.numGpuBlocksOverride ?? kv.numBlocks;
-  if (numGpuBlocks < 2) throw doesNotFit(pool, deployment, limits, kv);
+  if (numGpuBlocks < 2) throw doesNotFit(pool, deployment, limits, kv, drafting?.drafter);
   const maxModelLen = resolveMaxModelLen(pool, numGpuBlocks, limits.blockSize, notes);
   notes.push(...layoutNotes(deployment));
 
@@ -87,14 +93,13 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
     watermark: options.watermark ?? 0,
     prefillScheduleInterval: options.prefillScheduleInterval ?? 1,
     policy: options.schedulingPolicy ?? 'fcfs',
-    asyncScheduling: asyncScheduling(pool, layout, data.engine),
+    ...speculation.scheduler,
     pipelineParallelSize: layout.pp,
-    numSpeculativeTokens: 0,
   };
   return {
     spec: pool,
     scheduler,
-    cost: new AnalyticStepCost(deployment),
+    cost: analyticCost(deployment, drafting),
     kv,
     inputLatencyNs:
       options.inputLatencyMs === undefined
@@ -104,6 +109,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
     numRanks: layout.dp,
     lockStep: stepsTogether(deployment),
     deployment,
+    ...(drafting && { drafting }),
     engine: data.engine,
     notes,
     level: 'analytic',
@@ -137,15 +143,22 @@ function resolveMaxModelLen(
   return holds;
 }
 
-function doesNotFit(pool: PoolSpec, d: Deployment, limits: Limits, kv: KvCapacity): ConfigError {
+function doesNotFit(
+  pool: PoolSpec,
+  d: Deployment,
+  limits: Limits,
+  kv: KvCapacity,
+  drafter: Drafter | undefined,
+): ConfigError {
   const gib = (bytes: number): string => (bytes / GIB).toFixed(1);
   const enough = [2, 4, 8, 16, 32, 64].find((tp) => {
     if (tp <= d.layout.tp || d.model.numHeads % tp !== 0) return false;
-    return kvCapacity({ ...d, layout: { ...d.layout, tp } }, limits).numBlocks >= 2;
+    // A drafter is small beside the model: its share stays as it is.
+    return kvCapacity({ ...d, layout: { ...d.layout, tp } }, limits, drafter).numBlocks >= 2;
   });
   return new ConfigError(
     '--model',
-    `weights of ${pool.model.name} (${gib(kv.weightBytes)} GiB per GPU) to fit into ${d.gpu.name} (${gib(kv.memoryBytes)} GiB × ${limits.utilization}, less ${gib(kv.activationBytes + kv.nonTorchBytes)} GiB for activations and libraries)`,
+    `weights of ${pool.model.name} (${gib(kv.weightBytes + kv.draftWeightBytes)} GiB per GPU${kv.draftWeightBytes > 0 ? ', what drafts included' : ''}) to fit into ${d.gpu.name} (${gib(kv.memoryBytes)} GiB × ${limits.utilization}, less ${gib(kv.activationBytes + kv.nonTorchBytes)} GiB for activations and libraries)`,
     `${gib(kv.kvBytes)} GiB left for KV`,
     enough === undefined
       ? 'no tensor-parallel size up to 64 would do'

@@ -15,7 +15,7 @@
 
 import type { StepCost, StepShape } from '../engine.js';
 import { NS_PER_S, onClock, type Seconds, TICKS_PER_NS, type Ticks } from '../units.js';
-import { type AttentionCost, attentionCost } from './attention.js';
+import { type AttentionCost, attentionCost, decodeAttention, queriesOf } from './attention.js';
 import {
   type Deployment,
   headOperators,
@@ -77,12 +77,17 @@ export class AnalyticStepCost implements StepCost {
     return onClock(host + gpu + this.#underDispatch(shape, gpu));
   }
 
-  contextSlope(): Ticks {
-    return this.#contextTicks;
+  contextSlope(shape: StepShape): Ticks {
+    return shape.draftTokens ? onClock(this.#verifying(shape).context) : this.#contextTicks;
   }
 
-  windowSlope(): Ticks {
-    return this.#windowTicks;
+  windowSlope(shape: StepShape): Ticks {
+    return shape.draftTokens ? onClock(this.#verifying(shape).window) : this.#windowTicks;
+  }
+
+  /** Slopes of decodes with drafts: the mean number of queries stands for all. */
+  #verifying(shape: StepShape): Pick<AttentionCost, 'context' | 'window'> {
+    return decodeAttention(this.#attention, queriesOf(shape));
   }
 
   #attentionBase(shape: StepShape): Seconds {

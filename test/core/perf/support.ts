@@ -13,18 +13,32 @@ import {
 import type { Deployment } from '../../../src/core/perf/layers.js';
 import { touchedExperts } from '../../../src/core/perf/moe.js';
 import { type ResolvedPool, resolvePool } from '../../../src/core/perf/resolve.js';
-import type { PoolOptions } from '../../../src/core/scenario.js';
+import type { PoolOptions, SpeculationSpec } from '../../../src/core/scenario.js';
 
 export interface Case {
   readonly model: string;
   readonly hardware: string;
   readonly engine?: string;
   readonly options?: PoolOptions;
+  readonly speculation?: SpeculationSpec;
 }
 
-export const pool = ({ model, hardware, engine = 'vllm', options = {} }: Case): ResolvedPool =>
+export const pool = ({
+  model,
+  hardware,
+  engine = 'vllm',
+  options = {},
+  speculation,
+}: Case): ResolvedPool =>
   resolvePool(
-    { model: loadModel(model), hardware: loadHardware(hardware), engine, numInstances: 1, options },
+    {
+      model: loadModel(model),
+      hardware: loadHardware(hardware),
+      engine,
+      numInstances: 1,
+      options,
+      ...(speculation && { speculation }),
+    },
     loadPerfData(engine),
   );
 
@@ -61,17 +75,22 @@ export function batch(b: {
 export function physicalFloor(d: Deployment, shape: StepShape): number {
   const numGpus = d.layout.tp * d.layout.pp;
   const m = d.model;
-  const tokens = shape.numDecodes + shape.prefillTokens;
+  const { draftTokens = 0 } = shape;
+  const queries = shape.numDecodes > 0 ? 1 + draftTokens / shape.numDecodes : 1;
+  const tokens = shape.numDecodes + draftTokens + shape.prefillTokens;
   const peak = Math.max(d.precision.linear.peak, d.precision.experts.peak, d.precision.plain.peak);
   const matrices = tokenMatrixParameters(m);
   const attention =
     4 *
     m.numHeads *
     (m.mla ? (m.headDim + m.mla.valueHeadDim) / 2 : m.headDim) *
-    (numFullAttentionLayers(m) * (shape.prefillPairs + shape.decodeContext) +
-      (m.slidingWindow?.numLayers ?? 0) * (shape.prefillWindowPairs + shape.decodeWindowContext));
+    (numFullAttentionLayers(m) * (shape.prefillPairs + queries * shape.decodeContext) +
+      (m.slidingWindow?.numLayers ?? 0) *
+        (shape.prefillWindowPairs + queries * shape.decodeWindowContext));
   const flop =
-    2 * tokens * matrices + 2 * shape.numSampled * m.vocabSize * m.hiddenSize + attention;
+    2 * tokens * matrices +
+    2 * (shape.numSampled + draftTokens) * m.vocabSize * m.hiddenSize +
+    attention;
   const cached = m.mla ? m.mla.kvLoraRank + m.mla.ropeHeadDim : 2 * m.numKvHeads * m.headDim;
   const kv = shape.decodeContext * numFullAttentionLayers(m) * cached * d.precision.bytesPerKv;
   const bytes = weightBytesRead(d, tokens) + kv / (d.layout.dp || 1);

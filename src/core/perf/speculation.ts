@@ -1,0 +1,91 @@
+/** What speculation means for an instance: its scheduler's options, who drafts, and what to tell the user. */
+
+import type { SchedulerConfig, StepCost } from '../engine.js';
+import { ConfigError } from '../errors.js';
+import type { PoolSpec, SpeculationSpec, SpeculativeMethod } from '../scenario.js';
+import { DEFAULT_ACCEPTANCE } from '../sched/acceptance.js';
+import { type Drafting, draftingOf } from './drafting.js';
+import type { Deployment } from './layers.js';
+import { SpeculativeStepCost } from './speculative-cost.js';
+import { AnalyticStepCost } from './step-cost.js';
+
+export interface ResolvedSpeculation {
+  readonly scheduler: Pick<
+    SchedulerConfig,
+    'asyncScheduling' | 'numSpeculativeTokens' | 'speculativeMethod'
+  >;
+  /** Absent without speculation. */
+  readonly drafting?: Drafting;
+}
+
+/**
+ * How the scheduler treats a method: vLLM's `use_eagle()` is true of eagle, eagle3 and mtp alike, and
+ * that is all it asks.
+ */
+const SCHEDULED_AS = {
+  ngram: 'ngram',
+  draft_model: 'draft_model',
+  eagle: 'eagle',
+  eagle3: 'eagle',
+  mtp: 'eagle',
+} as const satisfies Record<SpeculativeMethod, SchedulerConfig['speculativeMethod']>;
+
+/**
+ * @param asyncScheduling as it would be without speculation
+ * @throws {ConfigError} for what an engine would refuse at its start
+ */
+export function resolveSpeculation(
+  { options, speculation }: PoolSpec,
+  target: Deployment,
+  asyncScheduling: boolean,
+  notes: string[],
+): ResolvedSpeculation {
+  if (!speculation) return { scheduler: { asyncScheduling, numSpeculativeTokens: 0 } };
+  const { method, numSpeculativeTokens } = speculation;
+  // Its drafts are made of tokens on the CPU, which an asynchronous step does not have yet.
+  const synchronous = method === 'ngram';
+  if (synchronous && options.asyncScheduling) {
+    throw new ConfigError(
+      '--async-scheduling',
+      'false with ngram, as in vLLM: its drafts wait for the tokens of the step before',
+      true,
+    );
+  }
+  if (synchronous && asyncScheduling) notes.push('ngram turns asynchronous scheduling off');
+  notes.push(...speculationNotes(speculation, target));
+  return {
+    scheduler: {
+      asyncScheduling: asyncScheduling && !synchronous,
+      numSpeculativeTokens,
+      speculativeMethod: SCHEDULED_AS[method],
+    },
+    drafting: draftingOf(target, speculation),
+  };
+}
+
+function speculationNotes(spec: SpeculationSpec, { model, layout }: Deployment): string[] {
+  const { method, acceptance, draft } = spec;
+  const notes: string[] = [];
+  if (!acceptance) {
+    notes.push(
+      `a draft of ${method} is assumed to hold with probability ${DEFAULT_ACCEPTANCE[method]} if those before it do: ` +
+        'what your requests and models reach is the acceptance of --speculative-config',
+    );
+  }
+  if (method === 'ngram') notes.push('the CPU time of looking drafts up is assumed, not measured');
+  if (draft && draft.vocabSize !== model.vocabSize) {
+    notes.push(
+      `${draft.name} has ${draft.vocabSize} tokens and ${model.name} ${model.vocabSize}: an engine needs one vocabulary`,
+    );
+  }
+  if (layout.pp > 1)
+    notes.push('drafting is counted as shared by the pipeline stages, though the last one does it');
+  notes.push('expected errors were measured without speculation');
+  return notes;
+}
+
+/** The formulas of `deployment`, and what drafting adds to them. */
+export function analyticCost(deployment: Deployment, drafting: Drafting | undefined): StepCost {
+  const cost = new AnalyticStepCost(deployment);
+  return drafting ? new SpeculativeStepCost(cost, drafting) : cost;
+}
