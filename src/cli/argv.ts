@@ -1,9 +1,10 @@
-/** Spellings of flags: `_` and `-` are the same, and `-tp`, `-pp`, `-dp` are vLLM's short forms. */
+/** Spellings of flags: `_` and `-` are the same, and `-tp`, `-pp`, `-dp`, `-sc` are vLLM's short forms. */
 
 const SHORT: Readonly<Record<string, string>> = {
   '-tp': '--tensor-parallel-size',
   '-pp': '--pipeline-parallel-size',
   '-dp': '--data-parallel-size',
+  '-sc': '--speculative-config',
 };
 
 export const normaliseArgv = (argv: readonly string[]): string[] => argv.map(normalise);

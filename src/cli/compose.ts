@@ -24,6 +24,7 @@ import type { Tracer } from '../core/trace/tracer.js';
 import type { ConversationOptions } from '../core/workload/conversations.js';
 import { buildLoad, checkLoad, type LoadOptions } from '../core/workload/load.js';
 import { OfferedLoad } from '../core/workload/offered-load.js';
+import { readAcceptance } from '../files/acceptance-file.js';
 import { openTrace } from '../files/trace-reader.js';
 import type { Run } from '../report/run.js';
 import { withCalibration } from './calibrate/calibration-file.js';
@@ -81,7 +82,7 @@ export function composePools(
   const router = routerNamed(request.router ?? DEFAULT_ROUTER).name;
   const shared = canShare();
   const pools = request.pools.map((pool, i) => {
-    const spec = poolFromRequest(pool, naming(i));
+    const spec = poolFromRequest(pool, naming(i), readAcceptance);
     const data = loadPerfData(spec.engine);
     const { enablePrefixCaching = shared && data.engine.defaults.enablePrefixCaching } =
       spec.options;

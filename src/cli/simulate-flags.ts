@@ -8,6 +8,7 @@
 import { type Command, Option } from 'commander';
 import { camelCase, ENGINE_OPTIONS } from '../config/engine-options.js';
 import type { LoadRequest, PoolRequest, ScenarioRequest } from '../config/scenario-request.js';
+import { speculativeFromJson } from '../config/speculative-config.js';
 import { ConfigError } from '../core/errors.js';
 import type { Slo } from '../core/metrics/report.js';
 import type { PoolOptions } from '../core/scenario.js';
@@ -71,13 +72,15 @@ export function addRows(command: Command, heading: string, rows: readonly Row[])
   }
 }
 
+const ENGINE_HEADING = 'Engine options, as in vllm serve:';
+
 /** What runs: shared by everything that builds a cluster. */
 export function addPoolFlags(command: Command): void {
   addRows(command, 'What runs:', RUNS);
   addRows(command, 'What runs:', [['--seed <n>', 'of every draw (0)']]);
   for (const { field, kind, about } of ENGINE_OPTIONS) {
     const name = flagName(field).slice(2);
-    const heading = 'Engine options, as in vllm serve:';
+    const heading = ENGINE_HEADING;
     if (kind === 'flag') {
       command.addOption(new Option(`--${name}`, `${about}, or --no-${name}`).helpGroup(heading));
       command.addOption(new Option(`--no-${name}`).hideHelp());
@@ -87,7 +90,17 @@ export function addPoolFlags(command: Command): void {
       command.addOption(new Option(`--${name} ${value}`, about + compares).helpGroup(heading));
     }
   }
+  addRows(command, ENGINE_HEADING, SPECULATION);
 }
+
+/** An option of the engine that is a message of its own. */
+const SPECULATION: readonly Row[] = [
+  [
+    '--speculative-config <json>',
+    'speculative decoding: {"method":"ngram","num_speculative_tokens":3}; method: ngram, draft_model, eagle, ' +
+      'eagle3, mtp; the key acceptance is our own: probability that a draft holds, list by position, or file',
+  ],
+];
 
 export function addSimulateFlags(command: Command): void {
   addPoolFlags(command);
@@ -126,6 +139,7 @@ export function variantsOf(flags: Flags): FlagVariant[] {
 export function requestFromFlags(flags: Flags, base?: ScenarioRequest): ScenarioRequest {
   const given = new Reader(flags);
   const options = poolOptions(given);
+  const speculative = given.text('speculative_config');
   const change = defined({
     model: given.text('model'),
     hardware: given.text('hardware'),
@@ -134,6 +148,7 @@ export function requestFromFlags(flags: Flags, base?: ScenarioRequest): Scenario
     npuNum: given.count('npu_num'),
     npuMem: given.number('npu_mem'),
     calibration: given.text('calibration'),
+    speculativeConfig: speculative === undefined ? undefined : speculativeFromJson(speculative),
   });
   const pools = (base?.pools ?? [emptyPool(given)]).map(
     (pool): PoolRequest => ({ ...pool, ...change, options: { ...pool.options, ...options } }),

@@ -71,7 +71,8 @@ function messageFields(schema: DescMessage, data: unknown, at: Place): Fields {
     throw new ConfigError(spell(at), `the fields of a ${schema.name}`, data ?? undefined);
   }
   const fields: Fields = {};
-  for (const [name, value] of Object.entries(data)) {
+  for (const [written, value] of Object.entries(data)) {
+    const name = SPELLINGS[`${schema.name}.${written}`]?.(value) ?? written;
     const field = schema.fields.find((known) => known.name === name);
     if (!field) throw unknownField(schema, name, below(at, name));
     // A key without a value, as YAML allows: not said.
@@ -80,6 +81,13 @@ function messageFields(schema: DescMessage, data: unknown, at: Place): Fields {
   }
   return fields;
 }
+
+/** Keys that stand for another field where their value is of another type. */
+const SPELLINGS: Readonly<Record<string, (value: unknown) => string | undefined>> = {
+  // A number, a list, or a path, as in the JSON of --speculative-config.
+  'SpeculativeConfig.acceptance': (value) =>
+    typeof value === 'string' && value !== 'inf' ? 'acceptance_file' : undefined,
+};
 
 function unknownField(schema: DescMessage, name: string, at: Place): ConfigError {
   const names = schema.fields.map((field) => field.name);
@@ -109,8 +117,10 @@ function fieldValue(field: DescField, value: unknown, at: Place): unknown {
     case 'message':
       return messageFields(field.message, value, at);
     case 'list': {
-      if (!Array.isArray(value)) throw new ConfigError(spell(at), 'a list', value);
-      return value.map((item, i) => {
+      // A number alone is a list of one.
+      const list = field.listKind === 'scalar' && typeof value === 'number' ? [value] : value;
+      if (!Array.isArray(list)) throw new ConfigError(spell(at), 'a list', value);
+      return list.map((item, i) => {
         const place = { ...at, field: `${at.field}[${i}]` };
         if (field.listKind === 'message') return messageFields(field.message, item, place);
         return scalar(field.listKind === 'scalar' ? field.scalar : ScalarType.INT32, item, place);

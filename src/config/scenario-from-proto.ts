@@ -4,7 +4,12 @@
  * Only types are taken from `gen`, so nothing of protobuf is loaded by those who never meet it.
  */
 
-import type { EngineOptions, Pool, Scenario } from '../../gen/llmservingsim/v1/scenario_pb.js';
+import type {
+  EngineOptions,
+  Pool,
+  Scenario,
+  SpeculativeConfig,
+} from '../../gen/llmservingsim/v1/scenario_pb.js';
 import type { RequestList, Workload } from '../../gen/llmservingsim/v1/workload_pb.js';
 import type { RequestSpec } from '../core/engine.js';
 import { ConfigError } from '../core/errors.js';
@@ -13,6 +18,7 @@ import { nsFromMs } from '../core/units.js';
 import type { TraceSource } from '../core/workload/trace-replay.js';
 import { camelCase, ENGINE_OPTIONS } from './engine-options.js';
 import type { FieldName, LoadRequest, PoolRequest, ScenarioRequest } from './scenario-request.js';
+import type { SpeculativeRequest } from './speculative-config.js';
 
 /**
  * @param at what the fields belong to, in errors: a file, or `scenario`
@@ -42,6 +48,8 @@ function poolRequest(pool: Pool, at: string): PoolRequest {
     npuNum: said(pool.npuNum),
     npuMem: said(pool.npuMem),
     options: pool.options ? poolOptions(pool.options) : {},
+    speculativeConfig:
+      pool.options?.speculativeConfig && speculative(pool.options.speculativeConfig),
   };
 }
 
@@ -54,6 +62,11 @@ function poolOptions(options: EngineOptions): PoolOptions {
     if (value !== undefined) given[key] = value;
   }
   return given as PoolOptions;
+}
+
+function speculative(config: SpeculativeConfig): SpeculativeRequest {
+  const { $typeName: _, acceptance, ...given } = config;
+  return { ...given, ...(acceptance.length > 0 && { acceptance }) };
 }
 
 export function loadFromProto(workload: Workload, at: string): LoadRequest {

@@ -13,6 +13,11 @@ import type { TraceSource } from '../core/workload/trace-replay.js';
 import { checkEngineOptions } from './engine-options.js';
 import { loadHardware } from './hardware.js';
 import { loadModel } from './models.js';
+import {
+  type ReadAcceptance,
+  type SpeculativeRequest,
+  speculationFromRequest,
+} from './speculative-config.js';
 
 export interface ScenarioRequest {
   readonly seed?: number | undefined;
@@ -33,6 +38,7 @@ export interface PoolRequest {
   /** A file of `calibrate`. */
   readonly calibration?: string | undefined;
   readonly options: PoolOptions;
+  readonly speculativeConfig?: SpeculativeRequest | undefined;
 }
 
 /** The load, under the names of `vllm bench serve`. */
@@ -73,7 +79,11 @@ export const DEFAULT_ROUTER = 'round_robin';
  *
  * @throws {ConfigError}
  */
-export function poolFromRequest(request: PoolRequest, name: FieldName): PoolSpec {
+export function poolFromRequest(
+  request: PoolRequest,
+  name: FieldName,
+  readAcceptance: ReadAcceptance,
+): PoolSpec {
   const { numInstances = 1, npuMem, options } = request;
   if (!(Number.isSafeInteger(numInstances) && numInstances >= 1)) {
     throw new ConfigError(name('num_instances'), 'a whole number of at least 1', numInstances);
@@ -82,6 +92,10 @@ export function poolFromRequest(request: PoolRequest, name: FieldName): PoolSpec
     throw new ConfigError(name('npu_mem'), 'GiB per GPU, above 0', npuMem);
   }
   checkEngineOptions(options, name);
+  const { speculativeConfig } = request;
+  const speculation =
+    speculativeConfig &&
+    speculationFromRequest(speculativeConfig, name('speculative_config'), readAcceptance);
   const gpu = loadHardware(request.hardware);
   return {
     model: loadModel(request.model),
@@ -89,6 +103,7 @@ export function poolFromRequest(request: PoolRequest, name: FieldName): PoolSpec
     engine: request.engine ?? DEFAULT_ENGINE,
     numInstances,
     options: withGpus(request, name),
+    ...(speculation && { speculation }),
   };
 }
 

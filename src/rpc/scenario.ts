@@ -76,10 +76,19 @@ function refuseFiles({ pools, workload }: Scenario, place: Place): void {
   const files: [field: string, name: string][] = pools.flatMap((pool, i) => [
     [`${place.pool(i)}.model`, pool.model],
     [`${place.pool(i)}.hardware`, pool.hardware],
+    [
+      `${place.pool(i)}.options.speculative_config.model`,
+      pool.options?.speculativeConfig?.model ?? '',
+    ],
   ]);
   const named = files.filter(([, name]) => /\.json$|^[./~]|\\/.test(name));
   if (workload?.source.case === 'trace')
     named.push([`${place.scenario}.workload.trace.path`, 'a trace']);
+  pools.forEach(({ options }, i) => {
+    const path = options?.speculativeConfig?.acceptanceFile;
+    if (path === undefined) return;
+    named.push([`${place.pool(i)}.options.speculative_config.acceptance_file`, path]);
+  });
   const [first] = named;
   if (!first) return;
   throw refuse({

@@ -4,11 +4,17 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readScenarioFile, scenarioFromData } from '../../src/config/scenario-file.js';
 import { loadField, poolField, requestFromProto } from '../../src/config/scenario-from-proto.js';
-import { loadFromRequest, poolFromRequest } from '../../src/config/scenario-request.js';
+import {
+  loadFromRequest,
+  type PoolRequest,
+  poolFromRequest as poolFrom,
+} from '../../src/config/scenario-request.js';
 import type { TraceSource } from '../../src/core/workload/trace-replay.js';
 
 const pool = { model: 'qwen/Qwen3-8B', hardware: 'A100' };
 const read = (data: unknown) => requestFromProto(scenarioFromData(data, 's.yaml'), 's.yaml');
+const poolFromRequest = (request: PoolRequest, name: (field: string) => string) =>
+  poolFrom(request, name, () => [[1]]);
 const noTrace = (): TraceSource => {
   throw new Error('no trace here');
 };

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmservingsim/v1/scenario.proto.
  */
 export const file_llmservingsim_v1_scenario: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sbG1zZXJ2aW5nc2ltL3YxL3NjZW5hcmlvLnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIn0KCFNjZW5hcmlvEgwKBHNlZWQYASABKA0SDgoGcm91dGVyGAIgASgJEiUKBXBvb2xzGAMgAygLMhYubGxtc2VydmluZ3NpbS52MS5Qb29sEiwKCHdvcmtsb2FkGAQgASgLMhoubGxtc2VydmluZ3NpbS52MS5Xb3JrbG9hZCKwAQoEUG9vbBINCgVtb2RlbBgBIAEoCRIQCghoYXJkd2FyZRgCIAEoCRIOCgZlbmdpbmUYAyABKAkSFQoNbnVtX2luc3RhbmNlcxgEIAEoDRIMCgRyb2xlGAUgASgJEg8KB25wdV9udW0YBiABKA0SDwoHbnB1X21lbRgHIAEoARIwCgdvcHRpb25zGAggASgLMh8ubGxtc2VydmluZ3NpbS52MS5FbmdpbmVPcHRpb25zIrkLCg1FbmdpbmVPcHRpb25zEiEKFHRlbnNvcl9wYXJhbGxlbF9zaXplGAEgASgNSACIAQESIwoWcGlwZWxpbmVfcGFyYWxsZWxfc2l6ZRgCIAEoDUgBiAEBEh8KEmRhdGFfcGFyYWxsZWxfc2l6ZRgDIAEoDUgCiAEBEiMKFmVuYWJsZV9leHBlcnRfcGFyYWxsZWwYBCABKAhIA4gBARIZCgxtYXhfbnVtX3NlcXMYBSABKA1IBIgBARIjChZtYXhfbnVtX2JhdGNoZWRfdG9rZW5zGAYgASgNSAWIAQESJQoYbWF4X251bV9zY2hlZHVsZWRfdG9rZW5zGAcgASgNSAaIAQESIAoTbWF4X251bV9hY3RpdmVfc2VxcxgIIAEoDUgHiAEBEhoKDW1heF9tb2RlbF9sZW4YCSABKA1ICIgBARIjChZncHVfbWVtb3J5X3V0aWxpemF0aW9uGAogASgBSAmIAQESFwoKYmxvY2tfc2l6ZRgLIAEoDUgKiAEBEiQKF251bV9ncHVfYmxvY2tzX292ZXJyaWRlGAwgASgNSAuIAQESIwoWZW5hYmxlX2NodW5rZWRfcHJlZmlsbBgNIAEoCEgMiAEBEiIKFWVuYWJsZV9wcmVmaXhfY2FjaGluZxgOIAEoCEgNiAEBEikKHGxvbmdfcHJlZmlsbF90b2tlbl90aHJlc2hvbGQYDyABKA1IDogBARIyCiVsb25nX3ByZWZpbGxfdG9rZW5fdGhyZXNob2xkX2FkYXB0aXZlGBAgASgISA+IAQESJwoac2NoZWR1bGVyX3Jlc2VydmVfZnVsbF9pc2wYESABKAhIEIgBARIWCgl3YXRlcm1hcmsYEiABKAFIEYgBARImChlwcmVmaWxsX3NjaGVkdWxlX2ludGVydmFsGBMgASgNSBKIAQESEgoFZHR5cGUYFCABKAlIE4gBARIZCgxxdWFudGl6YXRpb24YFSABKAlIFIgBARIbCg5rdl9jYWNoZV9kdHlwZRgWIAEoCUgViAEBEh4KEXNjaGVkdWxpbmdfcG9saWN5GBcgASgJSBaIAQESHQoQYXN5bmNfc2NoZWR1bGluZxgYIAEoCEgXiAEBEh0KEGlucHV0X2xhdGVuY3lfbXMYGSABKAFIGIgBAUIXChVfdGVuc29yX3BhcmFsbGVsX3NpemVCGQoXX3BpcGVsaW5lX3BhcmFsbGVsX3NpemVCFQoTX2RhdGFfcGFyYWxsZWxfc2l6ZUIZChdfZW5hYmxlX2V4cGVydF9wYXJhbGxlbEIPCg1fbWF4X251bV9zZXFzQhkKF19tYXhfbnVtX2JhdGNoZWRfdG9rZW5zQhsKGV9tYXhfbnVtX3NjaGVkdWxlZF90b2tlbnNCFgoUX21heF9udW1fYWN0aXZlX3NlcXNCEAoOX21heF9tb2RlbF9sZW5CGQoXX2dwdV9tZW1vcnlfdXRpbGl6YXRpb25CDQoLX2Jsb2NrX3NpemVCGgoYX251bV9ncHVfYmxvY2tzX292ZXJyaWRlQhkKF19lbmFibGVfY2h1bmtlZF9wcmVmaWxsQhgKFl9lbmFibGVfcHJlZml4X2NhY2hpbmdCHwodX2xvbmdfcHJlZmlsbF90b2tlbl90aHJlc2hvbGRCKAomX2xvbmdfcHJlZmlsbF90b2tlbl90aHJlc2hvbGRfYWRhcHRpdmVCHQobX3NjaGVkdWxlcl9yZXNlcnZlX2Z1bGxfaXNsQgwKCl93YXRlcm1hcmtCHAoaX3ByZWZpbGxfc2NoZWR1bGVfaW50ZXJ2YWxCCAoGX2R0eXBlQg8KDV9xdWFudGl6YXRpb25CEQoPX2t2X2NhY2hlX2R0eXBlQhQKEl9zY2hlZHVsaW5nX3BvbGljeUITChFfYXN5bmNfc2NoZWR1bGluZ0ITChFfaW5wdXRfbGF0ZW5jeV9tc2IGcHJvdG8z", [file_llmservingsim_v1_workload]);
+  fileDesc("Ch9sbG1zZXJ2aW5nc2ltL3YxL3NjZW5hcmlvLnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIn0KCFNjZW5hcmlvEgwKBHNlZWQYASABKA0SDgoGcm91dGVyGAIgASgJEiUKBXBvb2xzGAMgAygLMhYubGxtc2VydmluZ3NpbS52MS5Qb29sEiwKCHdvcmtsb2FkGAQgASgLMhoubGxtc2VydmluZ3NpbS52MS5Xb3JrbG9hZCKwAQoEUG9vbBINCgVtb2RlbBgBIAEoCRIQCghoYXJkd2FyZRgCIAEoCRIOCgZlbmdpbmUYAyABKAkSFQoNbnVtX2luc3RhbmNlcxgEIAEoDRIMCgRyb2xlGAUgASgJEg8KB25wdV9udW0YBiABKA0SDwoHbnB1X21lbRgHIAEoARIwCgdvcHRpb25zGAggASgLMh8ubGxtc2VydmluZ3NpbS52MS5FbmdpbmVPcHRpb25zIvoLCg1FbmdpbmVPcHRpb25zEiEKFHRlbnNvcl9wYXJhbGxlbF9zaXplGAEgASgNSACIAQESIwoWcGlwZWxpbmVfcGFyYWxsZWxfc2l6ZRgCIAEoDUgBiAEBEh8KEmRhdGFfcGFyYWxsZWxfc2l6ZRgDIAEoDUgCiAEBEiMKFmVuYWJsZV9leHBlcnRfcGFyYWxsZWwYBCABKAhIA4gBARIZCgxtYXhfbnVtX3NlcXMYBSABKA1IBIgBARIjChZtYXhfbnVtX2JhdGNoZWRfdG9rZW5zGAYgASgNSAWIAQESJQoYbWF4X251bV9zY2hlZHVsZWRfdG9rZW5zGAcgASgNSAaIAQESIAoTbWF4X251bV9hY3RpdmVfc2VxcxgIIAEoDUgHiAEBEhoKDW1heF9tb2RlbF9sZW4YCSABKA1ICIgBARIjChZncHVfbWVtb3J5X3V0aWxpemF0aW9uGAogASgBSAmIAQESFwoKYmxvY2tfc2l6ZRgLIAEoDUgKiAEBEiQKF251bV9ncHVfYmxvY2tzX292ZXJyaWRlGAwgASgNSAuIAQESIwoWZW5hYmxlX2NodW5rZWRfcHJlZmlsbBgNIAEoCEgMiAEBEiIKFWVuYWJsZV9wcmVmaXhfY2FjaGluZxgOIAEoCEgNiAEBEikKHGxvbmdfcHJlZmlsbF90b2tlbl90aHJlc2hvbGQYDyABKA1IDogBARIyCiVsb25nX3ByZWZpbGxfdG9rZW5fdGhyZXNob2xkX2FkYXB0aXZlGBAgASgISA+IAQESJwoac2NoZWR1bGVyX3Jlc2VydmVfZnVsbF9pc2wYESABKAhIEIgBARIWCgl3YXRlcm1hcmsYEiABKAFIEYgBARImChlwcmVmaWxsX3NjaGVkdWxlX2ludGVydmFsGBMgASgNSBKIAQESEgoFZHR5cGUYFCABKAlIE4gBARIZCgxxdWFudGl6YXRpb24YFSABKAlIFIgBARIbCg5rdl9jYWNoZV9kdHlwZRgWIAEoCUgViAEBEh4KEXNjaGVkdWxpbmdfcG9saWN5GBcgASgJSBaIAQESHQoQYXN5bmNfc2NoZWR1bGluZxgYIAEoCEgXiAEBEh0KEGlucHV0X2xhdGVuY3lfbXMYGSABKAFIGIgBARI/ChJzcGVjdWxhdGl2ZV9jb25maWcYHiABKAsyIy5sbG1zZXJ2aW5nc2ltLnYxLlNwZWN1bGF0aXZlQ29uZmlnQhcKFV90ZW5zb3JfcGFyYWxsZWxfc2l6ZUIZChdfcGlwZWxpbmVfcGFyYWxsZWxfc2l6ZUIVChNfZGF0YV9wYXJhbGxlbF9zaXplQhkKF19lbmFibGVfZXhwZXJ0X3BhcmFsbGVsQg8KDV9tYXhfbnVtX3NlcXNCGQoXX21heF9udW1fYmF0Y2hlZF90b2tlbnNCGwoZX21heF9udW1fc2NoZWR1bGVkX3Rva2Vuc0IWChRfbWF4X251bV9hY3RpdmVfc2Vxc0IQCg5fbWF4X21vZGVsX2xlbkIZChdfZ3B1X21lbW9yeV91dGlsaXphdGlvbkINCgtfYmxvY2tfc2l6ZUIaChhfbnVtX2dwdV9ibG9ja3Nfb3ZlcnJpZGVCGQoXX2VuYWJsZV9jaHVua2VkX3ByZWZpbGxCGAoWX2VuYWJsZV9wcmVmaXhfY2FjaGluZ0IfCh1fbG9uZ19wcmVmaWxsX3Rva2VuX3RocmVzaG9sZEIoCiZfbG9uZ19wcmVmaWxsX3Rva2VuX3RocmVzaG9sZF9hZGFwdGl2ZUIdChtfc2NoZWR1bGVyX3Jlc2VydmVfZnVsbF9pc2xCDAoKX3dhdGVybWFya0IcChpfcHJlZmlsbF9zY2hlZHVsZV9pbnRlcnZhbEIICgZfZHR5cGVCDwoNX3F1YW50aXphdGlvbkIRCg9fa3ZfY2FjaGVfZHR5cGVCFAoSX3NjaGVkdWxpbmdfcG9saWN5QhMKEV9hc3luY19zY2hlZHVsaW5nQhMKEV9pbnB1dF9sYXRlbmN5X21zIosDChFTcGVjdWxhdGl2ZUNvbmZpZxITCgZtZXRob2QYASABKAlIAIgBARIjChZudW1fc3BlY3VsYXRpdmVfdG9rZW5zGAIgASgNSAGIAQESEgoFbW9kZWwYAyABKAlIAogBARInChpkcmFmdF90ZW5zb3JfcGFyYWxsZWxfc2l6ZRgEIAEoDUgDiAEBEh4KEXByb21wdF9sb29rdXBfbWF4GAUgASgNSASIAQESHgoRcHJvbXB0X2xvb2t1cF9taW4YBiABKA1IBYgBARISCgphY2NlcHRhbmNlGAcgAygBEhwKD2FjY2VwdGFuY2VfZmlsZRgIIAEoCUgGiAEBQgkKB19tZXRob2RCGQoXX251bV9zcGVjdWxhdGl2ZV90b2tlbnNCCAoGX21vZGVsQh0KG19kcmFmdF90ZW5zb3JfcGFyYWxsZWxfc2l6ZUIUChJfcHJvbXB0X2xvb2t1cF9tYXhCFAoSX3Byb21wdF9sb29rdXBfbWluQhIKEF9hY2NlcHRhbmNlX2ZpbGViBnByb3RvMw", [file_llmservingsim_v1_workload]);
 
 /**
  * A simulation's whole configuration.
@@ -310,6 +310,13 @@ export type EngineOptions = Message<"llmservingsim.v1.EngineOptions"> & {
    * @generated from field: optional double input_latency_ms = 25;
    */
   inputLatencyMs?: number | undefined;
+
+  /**
+   * Speculative decoding; absent = none.
+   *
+   * @generated from field: llmservingsim.v1.SpeculativeConfig speculative_config = 30;
+   */
+  speculativeConfig?: SpeculativeConfig | undefined;
 };
 
 /**
@@ -318,4 +325,76 @@ export type EngineOptions = Message<"llmservingsim.v1.EngineOptions"> & {
  */
 export const EngineOptionsSchema: GenMessage<EngineOptions> = /*@__PURE__*/
   messageDesc(file_llmservingsim_v1_scenario, 2);
+
+/**
+ * Speculative decoding, named and meant as in `vllm serve --speculative-config`. What the simulator adds
+ * are the two fields on acceptance, since there are no models here that could agree or not.
+ *
+ * @generated from message llmservingsim.v1.SpeculativeConfig
+ */
+export type SpeculativeConfig = Message<"llmservingsim.v1.SpeculativeConfig"> & {
+  /**
+   * Who drafts: `ngram`, `draft_model`, `eagle`, `eagle3`, `mtp`. Default: what the name of the model says.
+   *
+   * @generated from field: optional string method = 1;
+   */
+  method?: string | undefined;
+
+  /**
+   * Drafts a step verifies for each request.
+   *
+   * @generated from field: optional uint32 num_speculative_tokens = 2;
+   */
+  numSpeculativeTokens?: number | undefined;
+
+  /**
+   * The draft model of `draft_model`, as in `list-models` or the path of a config.json; elsewhere a name.
+   *
+   * @generated from field: optional string model = 3;
+   */
+  model?: string | undefined;
+
+  /**
+   * GPUs the draft model is spread over: 1, or tensor_parallel_size. Default: the latter.
+   *
+   * @generated from field: optional uint32 draft_tensor_parallel_size = 4;
+   */
+  draftTensorParallelSize?: number | undefined;
+
+  /**
+   * Longest n-gram that `ngram` looks up; it changes no time here.
+   *
+   * @generated from field: optional uint32 prompt_lookup_max = 5;
+   */
+  promptLookupMax?: number | undefined;
+
+  /**
+   * Shortest n-gram likewise.
+   *
+   * @generated from field: optional uint32 prompt_lookup_min = 6;
+   */
+  promptLookupMin?: number | undefined;
+
+  /**
+   * Probability that a draft holds when those before it do: one, or one for each position, of which the
+   * last stands for all further. Default: an assumption that depends on the method.
+   *
+   * @generated from field: repeated double acceptance = 7;
+   */
+  acceptance: number[];
+
+  /**
+   * A file of accepted drafts recorded from a real server, instead.
+   *
+   * @generated from field: optional string acceptance_file = 8;
+   */
+  acceptanceFile?: string | undefined;
+};
+
+/**
+ * Describes the message llmservingsim.v1.SpeculativeConfig.
+ * Use `create(SpeculativeConfigSchema)` to create a new message.
+ */
+export const SpeculativeConfigSchema: GenMessage<SpeculativeConfig> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_scenario, 3);
 

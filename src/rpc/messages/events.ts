@@ -113,6 +113,7 @@ export class EventMessages {
             numRunning: step.numRunning,
             numWaiting: step.numWaiting,
             freeBlocks: step.freeBlocks,
+            draftTokens: step.shape.draftTokens ?? 0,
           },
         };
       }
