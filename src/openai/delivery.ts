@@ -34,6 +34,8 @@ interface ChoiceState {
   sent: number;
   /** Characters sent. */
   chars: number;
+  /** Tokens that became due together, as (from, to) pairs, until they are sent: they share a chunk. */
+  readonly bursts: number[];
   ended: boolean;
 }
 
@@ -67,13 +69,13 @@ export abstract class Delivery implements Usage {
         onTokens: (numTokens) => {
           const choice = this.choices[index]!;
           choice.due += numTokens;
-          this.due(index, choice);
+          this.due(index, choice, numTokens);
         },
         onEnd: (outcome) => this.#ended(index, outcome),
         onFail: () => this.#fail(index, 'abort', ENDED_BY_SERVER),
       };
       const request = model.submit(plan.spec, listener);
-      this.choices.push({ plan, request, due: 0, sent: 0, chars: 0, ended: false });
+      this.choices.push({ plan, request, due: 0, sent: 0, chars: 0, bursts: [], ended: false });
     }
   }
 
@@ -83,8 +85,8 @@ export abstract class Delivery implements Usage {
     this.settle('abort');
   }
 
-  /** More tokens of a choice are due. */
-  protected abstract due(index: number, choice: ChoiceState): void;
+  /** `numTokens` more tokens of a choice are due, all at once. */
+  protected abstract due(index: number, choice: ChoiceState, numTokens: number): void;
   /** A choice has all its tokens. */
   protected abstract finished(index: number, choice: ChoiceState): void;
   /** Every choice has finished. */
@@ -222,14 +224,20 @@ export class StreamedAnswer extends Delivery {
     this.#options = options;
   }
 
-  protected override due(): void {
+  protected override due(_index: number, choice: ChoiceState, numTokens: number): void {
+    // While the reader is behind, everything will share a chunk anyway.
+    if (numTokens > 1 && !this.#draining) choice.bursts.push(choice.due - numTokens, choice.due);
+    this.#wake();
+  }
+
+  #wake(): void {
     if (this.#queued || this.#draining || this.settled) return;
     this.#queued = true;
     this.#options.outbox.add(this);
   }
 
   protected override finished(): void {
-    this.due();
+    this.#wake();
   }
 
   protected override complete(): void {
@@ -253,7 +261,7 @@ export class StreamedAnswer extends Delivery {
       this.#draining = true;
       this.#stream.onDrain(() => {
         this.#draining = false;
-        this.due();
+        this.#wake();
       });
       return;
     }
@@ -277,7 +285,7 @@ export class StreamedAnswer extends Delivery {
       if (choice.sent >= until) continue;
       if (choice.sent === 0) frames += this.#opening(index, choice);
       if (this.#behind && choice.sent < whole) frames += this.#frame(index, choice, whole);
-      while (choice.sent < until) frames += this.#frame(index, choice, choice.sent + 1);
+      while (choice.sent < until) frames += this.#frame(index, choice, endOfChunk(choice, until));
     }
     return frames;
   }
@@ -303,6 +311,13 @@ export class StreamedAnswer extends Delivery {
     }
     return text === '' && !logprobs ? '' : frames.token(index, text, this, chances);
   }
+}
+
+/** Where the next chunk ends: with its token, or with those that a step generated together. */
+function endOfChunk({ sent, bursts }: ChoiceState, until: number): number {
+  while (bursts.length > 0 && bursts[1]! <= sent) bursts.splice(0, 2);
+  const [from = until, to = until] = bursts;
+  return from <= sent ? Math.min(to, until) : sent + 1;
 }
 
 /** Waits for all answers; `complete` is called with their usage. */

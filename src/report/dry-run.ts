@@ -3,7 +3,7 @@
 import type { StepShape } from '../core/engine.js';
 import { explainStep } from '../core/perf/explain.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
-import { duration, gib, grouped, percent, table } from './format.js';
+import { duration, gib, grouped, percent, plural, table } from './format.js';
 import { type Json, poolJson } from './result-json.js';
 import { hardwareLabel } from './run.js';
 
@@ -30,7 +30,12 @@ function poolLines(pool: ResolvedPool): string[] {
     '',
     '  Options (given, or the default of this engine on this hardware)',
     ...table(
-      Object.entries(options).map(([name, value]) => [`    ${name}`, String(value)]),
+      Object.entries(options)
+        .filter(([, value]) => value !== null)
+        .map(([name, value]) => [
+          `    ${name}`,
+          typeof value === 'object' ? JSON.stringify(value) : String(value),
+        ]),
       2,
     ),
     '',
@@ -39,6 +44,9 @@ function poolLines(pool: ResolvedPool): string[] {
       ['    data sheet', gib(kv.memoryBytes)],
       [`    × utilization ${kv.utilization}`, gib(kv.memoryBytes * kv.utilization)],
       ['    − weights', gib(kv.weightBytes)],
+      ...(kv.draftWeightBytes > 0
+        ? [['    − weights of the drafter', gib(kv.draftWeightBytes)]]
+        : []),
       ['    − activations', gib(kv.activationBytes)],
       ['    − context and libraries', gib(kv.nonTorchBytes)],
       ['    = KV cache', gib(kv.kvBytes)],
@@ -79,20 +87,27 @@ function typicalSteps(pool: ResolvedPool): { label: string; shape: StepShape }[]
     (n, i, all) => n <= maxNumSeqs && all.indexOf(n) === i,
   );
   const prompt = Math.min(CONTEXT, maxNumBatchedTokens);
+  const k = pool.scheduler.numSpeculativeTokens;
+  const drafts = k > 0 ? ` verifying ${plural(k, 'draft')}` : '';
   return [
     ...sizes.map((n) => ({
-      label: `${n} decode${n === 1 ? '' : 's'} at ${grouped(CONTEXT)} tokens`,
-      shape: stepOf(n, 0, window),
+      label: `${plural(n, 'decode')} at ${grouped(CONTEXT)} tokens${drafts}`,
+      shape: stepOf(n, 0, window, k),
     })),
-    { label: `1 prompt of ${grouped(prompt)} tokens`, shape: stepOf(0, prompt, window) },
+    { label: `1 prompt of ${grouped(prompt)} tokens`, shape: stepOf(0, prompt, window, k) },
     {
       label: `32 decodes and ${grouped(prompt)} prompt tokens`,
-      shape: stepOf(32, prompt, window),
+      shape: stepOf(32, prompt, window, k),
     },
   ];
 }
 
-function stepOf(numDecodes: number, prefillTokens: number, window: number): StepShape {
+function stepOf(
+  numDecodes: number,
+  prefillTokens: number,
+  window: number,
+  draftsEach: number,
+): StepShape {
   const numPrefills = prefillTokens > 0 ? 1 : 0;
   const inside = Math.min(prefillTokens, window);
   return {
@@ -106,5 +121,6 @@ function stepOf(numDecodes: number, prefillTokens: number, window: number): Step
       (inside * (inside + 1)) / 2 + (prefillTokens - inside) * (inside === 0 ? 0 : inside),
     prefillHistory: 0,
     numSampled: numDecodes + numPrefills,
+    draftTokens: numDecodes * draftsEach,
   };
 }

@@ -4,6 +4,7 @@
  */
 
 import type { InstanceReport } from '../core/metrics/report.js';
+import { type SpeculationCounts, sumSpeculation } from '../core/metrics/speculation-stats.js';
 import { meanStep } from '../core/metrics/utilisation.js';
 import { explainStep } from '../core/perf/explain.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
@@ -20,6 +21,8 @@ export interface Findings {
   readonly numPreemptions: number;
   /** Hit tokens over queried tokens; absent when nothing was looked up. */
   readonly prefixHitFraction?: number;
+  /** What became of the drafts; absent without speculation. */
+  readonly speculation?: SpeculationCounts;
   readonly meanRunning: number;
   readonly peakRunning: number;
   readonly meanWaiting: number;
@@ -49,6 +52,7 @@ export function findingsOf(run: Run): Findings {
   const peak = (value: (i: InstanceReport) => number) => Math.max(0, ...instances.map(value));
   const caching = run.pools.some((pool) => pool.scheduler.enablePrefixCaching);
   const queries = caching ? sum((i) => i.prefixQueries) : 0;
+  const speculation = sumSpeculation(instances.map((i) => i.speculation));
   const busiest = instances.reduce<InstanceReport | undefined>(
     (a, b) => (a && a.busyNs >= b.busyNs ? a : b),
     undefined,
@@ -60,6 +64,7 @@ export function findingsOf(run: Run): Findings {
     kvMeanFraction: mean((i) => i.meanBlocksUsed / usableBlocks(i)),
     numPreemptions: sum((i) => i.numPreemptions),
     ...(queries > 0 && { prefixHitFraction: sum((i) => i.prefixHits) / queries }),
+    ...(speculation && { speculation }),
     meanRunning: mean((i) => i.meanRunning),
     peakRunning: peak((i) => i.peakRunning),
     meanWaiting: mean((i) => i.meanWaiting),

@@ -5,6 +5,7 @@
 
 import { IDLE_POWER_FRACTION } from '../core/metrics/energy.js';
 import type { LatencySummary } from '../core/metrics/report.js';
+import { acceptanceRates, type SpeculationCounts } from '../core/metrics/speculation-stats.js';
 import { DEFAULT_NUM_PROMPTS, type LoadOptions } from '../core/workload/load.js';
 import { distribution } from './distribution.js';
 import { levelLine } from './expected-error.js';
@@ -38,6 +39,7 @@ export function humanReport(run: Run, findings: Findings = findingsOf(run)): str
           ['KV cache', kvLine(run, findings)],
           ['Batch', batchLine(findings)],
           ['Preemptions', grouped(findings.numPreemptions)],
+          ...(findings.speculation ? [['Speculation', speculationLine(findings.speculation)]] : []),
           ['Busy', busyLine(findings)],
           ...(findings.step ? stepRows(findings.step) : []),
           ...resourceRows(resourcesOf(run), run.pricePerGpuHour),
@@ -186,6 +188,14 @@ function kvLine(run: Run, findings: Findings): string {
 const batchLine = (f: Findings): string =>
   `${f.meanRunning.toFixed(1)} running on average, at most ${grouped(f.peakRunning)}; ` +
   `${f.meanWaiting.toFixed(1)} waiting, at most ${grouped(f.peakWaiting)}`;
+
+function speculationLine(counts: SpeculationCounts): string {
+  const { rate, length, perPosition } = acceptanceRates(counts);
+  return (
+    `${percent(rate)} of ${plural(counts.draftTokens, 'draft')} held (by position ${perPosition.map(percent).join(', ')}); ` +
+    `${length.toFixed(2)} tokens per verification`
+  );
+}
 
 const BOUND_WORDS: Readonly<Record<string, string>> = {
   memory: 'memory bandwidth',

@@ -6,7 +6,10 @@
 
 import { IDLE_POWER_FRACTION, POWER_ASSUMPTION } from '../core/metrics/energy.js';
 import type { LatencySummary } from '../core/metrics/report.js';
+import { acceptanceRates, type SpeculationCounts } from '../core/metrics/speculation-stats.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
+import type { SpeculationSpec } from '../core/scenario.js';
+import { DEFAULT_ACCEPTANCE } from '../core/sched/acceptance.js';
 import type { ConversationOptions } from '../core/workload/conversations.js';
 import { DEFAULT_NUM_PROMPTS } from '../core/workload/load.js';
 import { expectedErrorJson } from './expected-error.js';
@@ -46,6 +49,7 @@ export function resultJson(run: Run, findings: Findings = findingsOf(run)): Json
     ...latencyKeys('tpot', report.tpot, run.percentiles),
     ...latencyKeys('itl', report.itl, run.percentiles),
     ...latencyKeys('e2el', report.e2el, run.percentiles),
+    ...(findings.speculation && specDecodeKeys(findings.speculation)),
     simulation: simulationJson(run, findings),
   };
 }
@@ -62,6 +66,19 @@ function latencyKeys(name: string, latency: LatencySummary, percentiles: readonl
     ...Object.fromEntries(
       percentiles.map((p) => [`p${p}_${name}_ms`, latency.quantileMs(p / 100)]),
     ),
+  };
+}
+
+/** Speculation under the keys of `vllm bench serve`, whose rate over all drafts is in percent. */
+function specDecodeKeys(counts: SpeculationCounts): Json {
+  const { rate, length, perPosition } = acceptanceRates(counts);
+  return {
+    spec_decode_acceptance_rate: 100 * rate,
+    spec_decode_acceptance_length: length,
+    spec_decode_num_drafts: counts.numDrafts,
+    spec_decode_draft_tokens: counts.draftTokens,
+    spec_decode_accepted_tokens: counts.acceptedTokens,
+    spec_decode_per_position_acceptance_rates: perPosition,
   };
 }
 
@@ -96,6 +113,7 @@ function simulationJson(run: Run, findings: Findings): Json {
     kv_usage_peak_fraction: counts.kvPeakFraction,
     num_preemptions: counts.numPreemptions,
     prefix_hit_fraction: counts.prefixHitFraction ?? null,
+    speculation: counts.speculation ? speculationJson(counts.speculation) : null,
     mean_step: step
       ? {
           duration_ms: step.meanMs,
@@ -126,8 +144,24 @@ function simulationJson(run: Run, findings: Findings): Json {
       peak_waiting: instance.peakWaiting,
       prefix_queries: instance.prefixQueries,
       prefix_hits: instance.prefixHits,
+      ...(instance.speculation && {
+        draft_tokens: instance.speculation.draftTokens,
+        accepted_tokens: instance.speculation.acceptedTokens,
+      }),
     })),
     warnings,
+  };
+}
+
+function speculationJson(counts: SpeculationCounts): Json {
+  const { rate, length, perPosition } = acceptanceRates(counts);
+  return {
+    num_drafts: counts.numDrafts,
+    draft_tokens: counts.draftTokens,
+    accepted_tokens: counts.acceptedTokens,
+    accepted_fraction: rate,
+    acceptance_length: length,
+    accepted_fraction_per_position: perPosition,
   };
 }
 
@@ -189,11 +223,13 @@ export function poolJson(pool: ResolvedPool): Json {
       scheduling_policy: scheduler.policy,
       async_scheduling: scheduler.asyncScheduling,
       input_latency_ms: pool.inputLatencyNs / 1e6,
+      speculative_config: spec.speculation ? speculativeConfigJson(spec.speculation) : null,
     },
     kv: {
       memory_bytes: kv.memoryBytes,
       utilization: kv.utilization,
       weight_bytes: kv.weightBytes,
+      draft_weight_bytes: kv.draftWeightBytes,
       activation_bytes: kv.activationBytes,
       non_torch_bytes: kv.nonTorchBytes,
       kv_bytes: kv.kvBytes,
@@ -202,5 +238,24 @@ export function poolJson(pool: ResolvedPool): Json {
       num_tokens: scheduler.numGpuBlocks * scheduler.blockSize,
     },
     notes: pool.notes,
+  };
+}
+
+/** The configuration in effect, in the words it is given in; a recording by what it amounts to. */
+function speculativeConfigJson(spec: SpeculationSpec): Json {
+  const { acceptance } = spec;
+  return {
+    method: spec.method,
+    num_speculative_tokens: spec.numSpeculativeTokens,
+    ...(spec.draft && { model: spec.draft.name }),
+    ...(spec.draftTensorParallelSize !== undefined && {
+      draft_tensor_parallel_size: spec.draftTensorParallelSize,
+    }),
+    acceptance:
+      acceptance === undefined
+        ? [DEFAULT_ACCEPTANCE[spec.method]]
+        : acceptance.kind === 'rates'
+          ? acceptance.rates
+          : `recorded: ${acceptance.counts.length} requests`,
   };
 }

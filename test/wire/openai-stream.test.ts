@@ -149,6 +149,21 @@ describe('a streamed answer on the socket', () => {
     client.destroy();
   });
 
+  it('has one chunk for the tokens of one step, as many as they are', async () => {
+    const client = new Client();
+    const submitted = next();
+    client.request(chat({ max_tokens: 20, stream_options: { include_usage: true } }));
+    const request = await submitted;
+    request.tokens().tokens(4).tokens().tokens(3);
+    await client.until('\r\n\r\n');
+    const chunk = await client.until('\n\n\r\n');
+    expect(chunk.match(/data: /g)).toHaveLength(1 + 4);
+    for (let i = 0; i < 10; i++) request.tokens();
+    request.tokens(1).end();
+    expect(await client.until(LAST_CHUNK)).toContain('"completion_tokens":20');
+    client.destroy();
+  });
+
   it('frees the request when the client goes away', async () => {
     for (const tokens of [0, 2]) {
       const client = new Client();

@@ -26,7 +26,10 @@ export const defineExplain: DefineCommand = (command, io) => {
     const batch = textFlag(flags, 'batch') ?? DEFAULT_BATCH;
     const data = loadEfficiency();
     const all = pools.map((pool): Explained => {
-      const step = explainStep(pool, parseBatch(batch, pool.cost.window));
+      const shape = parseBatch(batch, pool.cost.window);
+      // Every decode verifies what was drafted for it.
+      shape.draftTokens = shape.numDecodes * pool.scheduler.numSpeculativeTokens;
+      const step = explainStep(pool, shape);
       return { pool, batch, step, constants: constantSources(pool, step, data) };
     });
     io.out(

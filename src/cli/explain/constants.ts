@@ -21,7 +21,11 @@ export function constantSources(
 ): ConstantSource[] {
   const names = new Set(step.rows.flatMap(({ constants }) => constants));
   return [...names].map((name) => {
-    const found = ofEngine(name, pool) ?? ofMatrix(name, pool.deployment, data);
+    const drafter = pool.drafting?.drafter?.deployment;
+    const found =
+      ofEngine(name, pool) ??
+      ofMatrix(name, pool.deployment, data) ??
+      (drafter && ofMatrix(name, drafter, data));
     const { value, source } = found ?? ofEfficiency(camel(name), pool.deployment, data);
     const fitted = pool.level === 'calibrated' ? `${source}; times this calibration` : source;
     return { name, value, source: fitted };
@@ -50,7 +54,8 @@ function ofMatrix(name: string, d: Deployment, data: EfficiencyData): Found | un
   if (!match) return undefined;
   const [, kind, label] = match;
   const { linear, experts, plain } = d.precision;
-  const matrix = [linear, experts, plain].find((p: MatrixPrecision) => p.label === label)!;
+  const matrix = [linear, experts, plain].find((p: MatrixPrecision) => p.label === label);
+  if (!matrix) return undefined;
   const value = kind === 'gemm_compute' ? matrix.compute : matrix.memory;
   const efficiency = d.efficiency as unknown as Readonly<Record<string, number>>;
   const key = Object.keys(efficiency).find(

@@ -4,6 +4,7 @@
  */
 
 import type { FinishReason } from '../../core/engine.js';
+import { type SpeculationCounts, sumSpeculation } from '../../core/metrics/speculation-stats.js';
 import type { RequestOutcome } from '../../core/trace/tracer.js';
 import { NS_PER_S } from '../../core/units.js';
 import { family, Histogram, type Labels, sample } from '../../report/prometheus.js';
@@ -111,7 +112,12 @@ export class LiveMetrics {
 
   /** The body of `GET /metrics`. */
   text(): string {
-    return [...this.#gauges(), ...this.#counters(), ...this.#histograms()].join('');
+    return [
+      ...this.#gauges(),
+      ...this.#counters(),
+      ...this.#speculation(),
+      ...this.#histograms(),
+    ].join('');
   }
 
   #gauges(): string[] {
@@ -178,6 +184,50 @@ export class LiveMetrics {
         this.#models.flatMap(({ labels, ended }) =>
           [...ended].map(([reason, n]) =>
             sample(success, { ...labels, finished_reason: reason }, n),
+          ),
+        ),
+      ),
+    ];
+  }
+
+  /** Of the models that speculate; nothing when none does. */
+  #speculation(): string[] {
+    const drafting = this.#models.flatMap(({ served, labels }) => {
+      const counts = sumSpeculation(served.cluster.snapshot().map((s) => s.speculation));
+      return counts ? [{ labels, counts }] : [];
+    });
+    if (drafting.length === 0) return [];
+    const counter = (name: string, help: string, of: (counts: SpeculationCounts) => number) =>
+      family(
+        name,
+        'counter',
+        help,
+        drafting.map(({ labels, counts }) => sample(name, labels, of(counts))),
+      );
+    const perPosition = 'vllm:spec_decode_num_accepted_tokens_per_pos_total';
+    return [
+      counter(
+        'vllm:spec_decode_num_drafts_total',
+        'Requests × steps in which drafts were verified.',
+        (c) => c.numDrafts,
+      ),
+      counter(
+        'vllm:spec_decode_num_draft_tokens_total',
+        'Draft tokens verified.',
+        (c) => c.draftTokens,
+      ),
+      counter(
+        'vllm:spec_decode_num_accepted_tokens_total',
+        'Draft tokens that held.',
+        (c) => c.acceptedTokens,
+      ),
+      family(
+        perPosition,
+        'counter',
+        'Draft tokens that held, by position.',
+        drafting.flatMap(({ labels, counts }) =>
+          counts.acceptedPerPosition.map((held, i) =>
+            sample(perPosition, { ...labels, position: String(i) }, held),
           ),
         ),
       ),

@@ -139,7 +139,9 @@ export class LatencySketch {
     }
     const here = this.#counts[low]!;
     const before = cumulative[low]! - here;
-    const edge = low === 0 ? 0 : lowerEdge(low);
+    // Below a nanosecond there is nothing but no time at all: tokens of one step.
+    if (low === 0) return this.#min;
+    const edge = lowerEdge(low);
     const value = edge + (lowerEdge(low + 1) - edge) * ((rank - before + 0.5) / here);
     return Math.min(Math.max(value, this.#min), this.#max);
   }

@@ -33,7 +33,7 @@ export function meanStep(i: InstanceReport): StepShape {
     prefillWindowPairs: i.prefillWindowPairs / i.numSteps,
     prefillHistory: 0,
     numSampled,
-    draftTokens: (i.speculation?.draftTokens ?? 0) / i.numSteps,
+    ...(i.speculation && { draftTokens: i.speculation.draftTokens / i.numSteps }),
   };
 }
 
