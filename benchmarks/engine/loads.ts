@@ -5,8 +5,9 @@
  * roughly a model of 8 B parameters on one GPU; the engine does not care which one it is.
  */
 
-import type { RequestSpec, SchedulerConfig, StepCost } from '../../src/core/engine.js';
+import type { InstanceConfig, RequestSpec, SchedulerConfig, StepCost } from '../../src/core/engine.js';
 import { Rng } from '../../src/core/rng.js';
+import { drawnAcceptance } from '../../src/core/sched/acceptance.js';
 import { type DurationNs, NS_PER_S, onClock } from '../../src/core/units.js';
 import type { Arrival, Workload } from '../../src/core/workload/workload.js';
 
@@ -16,8 +17,8 @@ const PER_PROMPT_TOKEN = onClock(13.7e-6);
 const PER_CONTEXT = onClock(40e-9);
 
 export const affineCost: StepCost = {
-  base: ({ numDecodes, prefillTokens }) =>
-    PER_STEP + PER_DECODE * numDecodes + PER_PROMPT_TOKEN * prefillTokens,
+  base: ({ numDecodes, prefillTokens, draftTokens = 0 }) =>
+    PER_STEP + PER_DECODE * (numDecodes + draftTokens) + PER_PROMPT_TOKEN * prefillTokens,
   contextSlope: () => PER_CONTEXT,
   windowSlope: () => 0,
   window: Infinity,
@@ -108,6 +109,7 @@ export interface Case {
   readonly name: string;
   readonly load: Workload;
   readonly scheduler: SchedulerConfig;
+  readonly acceptance?: InstanceConfig['acceptance'];
   /** Simulated output tokens per second of wall clock to reach, where one is set. */
   readonly goal?: number;
 }
@@ -159,6 +161,13 @@ export function cases(size: number): Case[] {
       load: new PoissonLoad(count(1e6), 70, turnOfConversation),
       scheduler: { ...SCHEDULER, enablePrefixCaching: true },
       goal: 60e6,
+    },
+    {
+      name: 'the same, 3 drafts verified',
+      load: poisson(1e5, 70, CONSTANT),
+      scheduler: { ...SCHEDULER, numSpeculativeTokens: 3, speculativeMethod: 'eagle' },
+      acceptance: drawnAcceptance({ method: 'eagle', numSpeculativeTokens: 3 }),
+      goal: 3e6,
     },
     { name: '512/128, 5/s', load: poisson(1e6, 5, CONSTANT), scheduler: SCHEDULER, goal: 150e6 },
     {

@@ -9,11 +9,11 @@ import { parseArgs } from 'node:util';
 import { simulate } from '../../src/core/simulate.js';
 import { affineCost, type Case, cases } from './loads.js';
 
-function measure({ load, scheduler }: Case): { seconds: number; row: string[] } {
+function measure({ load, scheduler, acceptance }: Case): { seconds: number; row: string[] } {
   const beganAt = performance.now();
   const startedAt = process.cpuUsage();
   const report = simulate({
-    instances: [{ pool: 0, scheduler, cost: affineCost }],
+    instances: [{ pool: 0, scheduler, cost: affineCost, ...(acceptance && { acceptance }) }],
     router: 'round_robin',
     seed: 1,
     inputLatencyNs: 0,
