@@ -3,6 +3,7 @@
 import type { StepShape } from '../core/engine.js';
 import { explainStep } from '../core/perf/explain.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
+import { withDrafts } from '../core/perf/speculation.js';
 import { duration, gib, grouped, percent, plural, table } from './format.js';
 import { type Json, poolJson } from './result-json.js';
 import { hardwareLabel } from './run.js';
@@ -88,26 +89,23 @@ function typicalSteps(pool: ResolvedPool): { label: string; shape: StepShape }[]
   );
   const prompt = Math.min(CONTEXT, maxNumBatchedTokens);
   const k = pool.scheduler.numSpeculativeTokens;
+  const step = (numDecodes: number, prefillTokens: number) =>
+    withDrafts(stepOf(numDecodes, prefillTokens, window), pool.scheduler);
   const drafts = k > 0 ? ` verifying ${plural(k, 'draft')}` : '';
   return [
     ...sizes.map((n) => ({
       label: `${plural(n, 'decode')} at ${grouped(CONTEXT)} tokens${drafts}`,
-      shape: stepOf(n, 0, window, k),
+      shape: step(n, 0),
     })),
-    { label: `1 prompt of ${grouped(prompt)} tokens`, shape: stepOf(0, prompt, window, k) },
+    { label: `1 prompt of ${grouped(prompt)} tokens`, shape: step(0, prompt) },
     {
       label: `32 decodes and ${grouped(prompt)} prompt tokens`,
-      shape: stepOf(32, prompt, window, k),
+      shape: step(32, prompt),
     },
   ];
 }
 
-function stepOf(
-  numDecodes: number,
-  prefillTokens: number,
-  window: number,
-  draftsEach: number,
-): StepShape {
+function stepOf(numDecodes: number, prefillTokens: number, window: number): StepShape {
   const numPrefills = prefillTokens > 0 ? 1 : 0;
   const inside = Math.min(prefillTokens, window);
   return {
@@ -121,6 +119,5 @@ function stepOf(
       (inside * (inside + 1)) / 2 + (prefillTokens - inside) * (inside === 0 ? 0 : inside),
     prefillHistory: 0,
     numSampled: numDecodes + numPrefills,
-    draftTokens: numDecodes * draftsEach,
   };
 }

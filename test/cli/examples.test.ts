@@ -76,6 +76,21 @@ describe('examples', () => {
     expect(tokens(eight)).toBeGreaterThan(2 * tokens(sixteen));
   });
 
+  it('show what they say: verified guesses gain most while there are few requests', async () => {
+    const never = `--speculative-config '{"method":"ngram","num_speculative_tokens":1,"acceptance":0}'`;
+    const gainAt = async (concurrency: number) => {
+      const load = `--max-concurrency ${concurrency} --num-prompts ${4 * concurrency}`;
+      const guessing = await on('speculation.yaml', load);
+      const plain = await on('speculation.yaml', `${load} ${never}`);
+      expect(guessing.spec_decode_acceptance_length).toBeGreaterThan(2);
+      expect(plain.spec_decode_acceptance_length).toBe(1);
+      return plain.mean_tpot_ms / guessing.mean_tpot_ms;
+    };
+    const few = await gainAt(4);
+    expect(few).toBeGreaterThan(1.6);
+    expect(await gainAt(256)).toBeLessThan(0.8 * few);
+  });
+
   it('show what they say: a shared prefix is computed once', async () => {
     const cached = await on('prefix-cache.yaml');
     const not = await on('prefix-cache.yaml', '--no-enable-prefix-caching');

@@ -1,4 +1,7 @@
-/** Runs one command line in process and returns what it said. */
+/**
+ * Runs one command line in process and returns what it said. Words are separated by spaces; one in single
+ * quotes loses them, as in a shell.
+ */
 import type { Io } from '../../src/cli/io.js';
 import { run } from '../../src/cli/main.js';
 
@@ -9,7 +12,7 @@ export interface Said {
 }
 
 export async function cli(line: string | readonly string[], io: Partial<Io> = {}): Promise<Said> {
-  const argv = typeof line === 'string' ? line.split(' ').filter((word) => word !== '') : line;
+  const argv = typeof line === 'string' ? wordsOf(line) : line;
   let out = '';
   let err = '';
   const code = await run(argv, {
@@ -26,3 +29,9 @@ export async function cli(line: string | readonly string[], io: Partial<Io> = {}
   });
   return { code, out, err };
 }
+
+const wordsOf = (line: string): string[] =>
+  line
+    .split(' ')
+    .filter((word) => word !== '')
+    .map((word) => word.replace(/^'(.*)'$/, '$1'));

@@ -212,6 +212,32 @@ describe('llmservingsim server', () => {
     expect(valueAt(`vllm:num_requests_running{model_name="${model}",engine="0"}`)).toBe(0);
   });
 
+  it('speculates: several tokens a chunk, counted under the names of vLLM', async () => {
+    const speculativeConfig = JSON.stringify({
+      method: 'eagle',
+      num_speculative_tokens: 3,
+      acceptance: 1,
+    });
+    const server = await serve({ speculativeConfig });
+    const ask = { model, messages, max_tokens: 17, ignore_eos: true };
+    const stream = await openai(server).chat.completions.create({ ...ask, stream: true });
+    let chunks = 0;
+    for await (const { choices } of stream) if (choices[0]?.delta.content) chunks++;
+    // The first token alone, then four a step.
+    expect(chunks).toBe(5);
+    const text = await (await fetch(`${server.url}/metrics`)).text();
+    const valueAt = (name: string, more = '') =>
+      Number(
+        text
+          .split(`\nvllm:spec_decode_${name}_total{model_name="${model}"${more}} `)[1]
+          ?.split('\n')[0],
+      );
+    expect(valueAt('num_drafts')).toBe(4);
+    expect(valueAt('num_draft_tokens')).toBe(12);
+    expect(valueAt('num_accepted_tokens')).toBe(12);
+    expect(valueAt('num_accepted_tokens_per_pos', ',position="2"')).toBe(4);
+  });
+
   it('shows how to call it', async () => {
     const { url } = await serve();
     expect(said).toContain(`curl -N ${url}/v1/chat/completions`);

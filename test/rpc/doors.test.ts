@@ -185,10 +185,19 @@ describe('a server with a key', () => {
   });
 });
 
+const speculating = (speculativeConfig: object) => ({
+  pools: [{ model: 'a', hardware: 'H100', options: { speculativeConfig } }],
+});
+
 describe('a server that reads no files', () => {
   it.each([
     [{ pools: [{ model: '/etc/passwd', hardware: 'H100' }] }, 'scenario.pools[0].model'],
     [{ pools: [{ model: 'a', hardware: './x.json' }] }, 'scenario.pools[0].hardware'],
+    [speculating({ model: '/x.json' }), 'scenario.pools[0].options.speculative_config.model'],
+    [
+      speculating({ acceptanceFile: 'x' }),
+      'scenario.pools[0].options.speculative_config.acceptance_file',
+    ],
     [
       { workload: { source: { case: 'trace', value: { path: '/etc/passwd' } } } },
       'scenario.workload.trace.path',

@@ -83,6 +83,35 @@ describe('Simulate over gRPC', () => {
     expect(kinds(messages).at(-1)).toBe('report');
   });
 
+  it('tells of several tokens in one step, and of the drafts, with speculation', async () => {
+    const speculativeConfig = { method: 'eagle', numSpeculativeTokens: 2, acceptance: [1] };
+    const pool = { model: 'meta-llama/Llama-3.1-8B-Instruct', hardware: 'H100' };
+    const scenario = smallScenario({ pools: [{ ...pool, options: { speculativeConfig } }] });
+    const messages = await run({ scenario, detail: 'tokens' });
+    const events = messages.flatMap(({ content }) =>
+      content.case === 'events' ? content.value.events : [],
+    );
+    const counts = events.flatMap(({ kind }) =>
+      kind.case === 'tokens'
+        ? kind.value.requestIds.map((_, i) => kind.value.numTokens[i] ?? 1)
+        : [],
+    );
+    // Ten tokens each: the first alone, then three a step.
+    expect([counts.length, Math.max(...counts)]).toEqual([20 * 4, 3]);
+    expect(counts.reduce((sum, n) => sum + n)).toBe(200);
+    const report = messages.at(-1)!.content.value as { simulationJson: string };
+    expect(JSON.parse(report.simulationJson).speculation.acceptance_length).toBe(3);
+    const steps = await run({ scenario, detail: 'steps' });
+    const drafts = steps.flatMap(({ content }) =>
+      content.case === 'events'
+        ? content.value.events.map(({ kind }) =>
+            kind.case === 'step' ? kind.value.draftTokens : 0,
+          )
+        : [],
+    );
+    expect(drafts.reduce((sum, n) => sum + n)).toBeGreaterThanOrEqual(20 * 3 * 2 - 20);
+  });
+
   it('puts at most as many events into a message as asked for', async () => {
     const messages = await run({
       scenario: smallScenario(),
@@ -165,6 +194,22 @@ describe('Simulate over gRPC', () => {
       },
       grpc.status.INVALID_ARGUMENT,
       'scenario.pools[0].options.tensor_parallel_size',
+    ],
+    [
+      'an unknown method of speculation',
+      {
+        scenario: smallScenario({
+          pools: [
+            {
+              model: 'meta-llama/Llama-3.1-8B-Instruct',
+              hardware: 'H100',
+              options: { speculativeConfig: { method: 'guess', numSpeculativeTokens: 2 } },
+            },
+          ],
+        }),
+      },
+      grpc.status.INVALID_ARGUMENT,
+      'scenario.pools[0].options.speculative_config.method: expected one of ngram',
     ],
     [
       'a wrong load',

@@ -2,6 +2,7 @@
 
 import { loadEfficiency } from '../../config/engines.js';
 import { explainStep } from '../../core/perf/explain.js';
+import { withDrafts } from '../../core/perf/speculation.js';
 import { type Json, jsonText, poolJson } from '../../report/result-json.js';
 import type { DefineCommand } from '../command.js';
 import { composePools } from '../compose.js';
@@ -26,9 +27,7 @@ export const defineExplain: DefineCommand = (command, io) => {
     const batch = textFlag(flags, 'batch') ?? DEFAULT_BATCH;
     const data = loadEfficiency();
     const all = pools.map((pool): Explained => {
-      const shape = parseBatch(batch, pool.cost.window);
-      // Every decode verifies what was drafted for it.
-      shape.draftTokens = shape.numDecodes * pool.scheduler.numSpeculativeTokens;
+      const shape = withDrafts(parseBatch(batch, pool.cost.window), pool.scheduler);
       const step = explainStep(pool, shape);
       return { pool, batch, step, constants: constantSources(pool, step, data) };
     });

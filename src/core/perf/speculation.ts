@@ -1,6 +1,6 @@
 /** What speculation means for an instance: its scheduler's options, who drafts, and what to tell the user. */
 
-import type { SchedulerConfig, StepCost } from '../engine.js';
+import type { SchedulerConfig, StepCost, StepShape } from '../engine.js';
 import { ConfigError } from '../errors.js';
 import type { PoolSpec, SpeculationSpec, SpeculativeMethod } from '../scenario.js';
 import { DEFAULT_ACCEPTANCE } from '../sched/acceptance.js';
@@ -89,3 +89,9 @@ export function analyticCost(deployment: Deployment, drafting: Drafting | undefi
   const cost = new AnalyticStepCost(deployment);
   return drafting ? new SpeculativeStepCost(cost, drafting) : cost;
 }
+
+/** A step in which every decode verifies all the drafts it is given. */
+export const withDrafts = (
+  shape: StepShape,
+  { numSpeculativeTokens }: Pick<SchedulerConfig, 'numSpeculativeTokens'>,
+): StepShape => ({ ...shape, draftTokens: shape.numDecodes * numSpeculativeTokens });

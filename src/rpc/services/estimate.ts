@@ -8,6 +8,7 @@ import type {
 } from '../../../gen/llmservingsim/v1/service_pb.js';
 import type { StepShape } from '../../core/engine.js';
 import { explainStep } from '../../core/perf/explain.js';
+import { withDrafts } from '../../core/perf/speculation.js';
 import { invalidField } from '../errors.js';
 import { type ComposeOptions, composeScenario, type Place } from '../scenario.js';
 
@@ -20,7 +21,10 @@ export function estimateStep(
   if (!request.pool) throw invalidField('pool', 'where the step runs', undefined);
   const scenario = create(ScenarioSchema, { pools: [request.pool] });
   const pool = composeScenario(scenario, options, PLACE).pools[0]!;
-  const { seconds, rows } = explainStep(pool, shapeOf(request, pool.cost.window));
+  const { seconds, rows } = explainStep(
+    pool,
+    withDrafts(shapeOf(request, pool.cost.window), pool.scheduler),
+  );
   return {
     durationMs: seconds * 1e3,
     operators: rows.map((row) => ({
