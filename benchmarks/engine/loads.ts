@@ -5,7 +5,12 @@
  * roughly a model of 8 B parameters on one GPU; the engine does not care which one it is.
  */
 
-import type { InstanceConfig, RequestSpec, SchedulerConfig, StepCost } from '../../src/core/engine.js';
+import type {
+  InstanceConfig,
+  RequestSpec,
+  SchedulerConfig,
+  StepCost,
+} from '../../src/core/engine.js';
 import { Rng } from '../../src/core/rng.js';
 import { drawnAcceptance } from '../../src/core/sched/acceptance.js';
 import { type DurationNs, NS_PER_S, onClock } from '../../src/core/units.js';

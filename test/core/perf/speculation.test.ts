@@ -83,6 +83,12 @@ describe('Speculation', () => {
     expect(report.e2el.meanMs).toBeGreaterThan(without.e2el.meanMs);
   });
 
+  it('passes through pipeline stages as a batch of any other kind', () => {
+    const options = { pipelineParallelSize: 2 };
+    const report = lone(pool({ ...LLAMA_8B, options, speculation: speculation('mtp', 3, 1) }), 101);
+    expect(report.instances[0]!.speculation).toMatchObject({ numDrafts: 25, acceptedTokens: 75 });
+  });
+
   it('takes a lone request the sum of its steps', () => {
     const resolved = pool({
       ...LLAMA_8B,
@@ -179,6 +185,7 @@ describe('Cost of speculation', () => {
         options: { tensorParallelSize: 4 },
       },
       { model: 'deepseek-ai/DeepSeek-V3', hardware: 'H200', options: { tensorParallelSize: 8 } },
+      { ...LLAMA_8B, options: { pipelineParallelSize: 2 } },
       { model: 'openai/gpt-oss-20b', hardware: 'H100' },
       {
         model: 'qwen/Qwen3-Next-80B-A3B-Instruct',
