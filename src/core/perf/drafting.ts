@@ -51,8 +51,16 @@ export const NGRAM_SECONDS_PER_TOKEN: Seconds = 1e-9;
 export function draftingOf(target: Deployment, spec: SpeculationSpec): Drafting {
   const { method, numSpeculativeTokens: numDrafts } = spec;
   if (method === 'ngram') return { method, numDrafts };
+  checkDraftGpus(spec, target.layout.tp);
   const drafter = spec.draft ? draftModel(target, spec.draft, spec) : oneLayer(target, method);
   return { method, numDrafts, drafter };
+}
+
+/** As in vLLM: every GPU holds all of the drafter, or its part of it. */
+function checkDraftGpus({ draftTensorParallelSize: given }: SpeculationSpec, tp: number): void {
+  if (given === undefined || given === 1 || given === tp) return;
+  const sizes = tp === 1 ? '1' : `1 or ${tp}, the tensor-parallel size`;
+  throw new ConfigError('--speculative-config', `draft_tensor_parallel_size of ${sizes}`, given);
 }
 
 function draftModel(target: Deployment, model: ModelShape, spec: SpeculationSpec): Drafter {

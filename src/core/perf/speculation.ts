@@ -72,6 +72,14 @@ function speculationNotes(spec: SpeculationSpec, { model, layout }: Deployment):
         'what your requests and models reach is the acceptance of --speculative-config',
     );
   }
+  if (acceptance?.kind === 'recorded') {
+    const most = acceptance.counts.flat().reduce((a, b) => Math.max(a, b), 0);
+    if (most < spec.numSpeculativeTokens) {
+      notes.push(
+        `at most ${most} drafts held at once in the recording: further ones never do here`,
+      );
+    }
+  }
   if (method === 'ngram') notes.push('the CPU time of looking drafts up is assumed, not measured');
   if (draft && draft.vocabSize !== model.vocabSize) {
     notes.push(

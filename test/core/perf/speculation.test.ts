@@ -125,6 +125,30 @@ describe('Speculation', () => {
     expect(given.notes.join()).not.toContain('assumed');
   });
 
+  it('says when a recording has fewer drafts than are asked for', () => {
+    const recorded = (counts: number[][]) =>
+      pool({
+        ...LLAMA_8B,
+        speculation: { ...speculation('mtp'), acceptance: { kind: 'recorded', counts } },
+      }).notes.join();
+    expect(recorded([[1], [2, 0]])).toContain('at most 2 drafts held at once');
+    expect(recorded([[1], [3, 0]])).not.toContain('at most');
+  });
+
+  it('spreads a drafter over all GPUs, or holds it whole on each', () => {
+    const on = (draftTensorParallelSize: number) =>
+      pool({
+        ...LLAMA_8B,
+        options: { tensorParallelSize: 4 },
+        speculation: { ...speculation('draft_model'), draftTensorParallelSize },
+      }).kv.draftWeightBytes;
+    expect(on(1)).toBe(2 * numParameters(LLAMA_1B));
+    expect(on(4)).toBeLessThan(0.26 * on(1));
+    expect(() => on(2)).toThrow(
+      '--speculative-config: expected draft_tensor_parallel_size of 1 or 4, the tensor-parallel size, got 2',
+    );
+  });
+
   it('refuses a draft model that cannot be spread as asked', () => {
     const draft = loadModel('qwen/Qwen2.5-0.5B-Instruct');
     const refused = () =>
