@@ -5,8 +5,8 @@ import { createEngine } from '../../src/core/cluster/cluster.js';
 import { ROUTERS } from '../../src/core/cluster/routers/index.js';
 import type { InstanceConfig, RequestSpec, StepCost } from '../../src/core/engine.js';
 import { type RandomStream, Rng } from '../../src/core/rng.js';
+import { drawnAcceptance } from '../../src/core/sched/acceptance.js';
 import { POLICIES } from '../../src/core/sched/policies/index.js';
-import { RandomAcceptance } from '../../src/core/sched/speculation.js';
 import { nsFromMs, onClock } from '../../src/core/units.js';
 import { SMALL_SCHEDULER } from '../support/instances.js';
 import { checkLaws } from '../support/laws.js';
@@ -27,7 +27,7 @@ const oneOf = <T>(random: RandomStream, choices: readonly T[]): T =>
   choices[random.integer(0, choices.length - 1)]!;
 
 /** One pool: all its instances alike. */
-function drawInstances(random: RandomStream, seed: number): InstanceConfig[] {
+function drawInstances(random: RandomStream): InstanceConfig[] {
   const stages = oneOf(random, [1, 1, 1, 2, 3]);
   const drafts = stages === 1 && random.next() < 0.2 ? random.integer(1, 3) : 0;
   const budget = oneOf(random, [8, 32, 64]);
@@ -52,7 +52,7 @@ function drawInstances(random: RandomStream, seed: number): InstanceConfig[] {
     scheduler,
     cost,
     ...(drafts > 0 && {
-      acceptance: new RandomAcceptance([0.7], new Rng(seed).stream(`acceptance ${i}`)),
+      acceptance: drawnAcceptance({ method: 'eagle', numSpeculativeTokens: drafts }),
     }),
     ...(inLockStep && { lockStepGroup: i % 2 }),
   }));
@@ -72,7 +72,7 @@ function play(seed: number): Told {
   const random = new Rng(seed).stream('laws');
   const told = new Told();
   const engine = createEngine({
-    instances: drawInstances(random, seed),
+    instances: drawInstances(random),
     router: oneOf(random, ROUTERS).name,
     seed,
     inputLatencyNs: oneOf(random, [0, 3e5]),
