@@ -87,7 +87,7 @@ export function composePools(
     const { enablePrefixCaching = shared && data.engine.defaults.enablePrefixCaching } =
       spec.options;
     const options = { ...spec.options, enablePrefixCaching };
-    return withCalibration(resolvePool({ ...spec, options }, data), pool.calibration);
+    return withCalibration(resolvePool({ ...spec, options }, data, request.seed), pool.calibration);
   });
   for (const pool of pools) policyNamed(pool.scheduler.policy);
   return { seed: request.seed ?? 0, router, pools };

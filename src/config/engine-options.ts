@@ -38,6 +38,14 @@ export const ENGINE_OPTIONS: readonly EngineOption[] = [
     kind: 'flag',
     about: 'spread experts over GPUs instead of slicing each',
   },
+  {
+    field: 'expert_load_imbalance',
+    kind: 'number',
+    least: 0,
+    most: 10,
+    about:
+      "coefficient of variation of the experts' popularity, drawn from the seed; 0: all alike (own)",
+  },
   { field: 'max_num_seqs', kind: 'count', least: 1, about: 'most requests running at once' },
   { field: 'max_num_batched_tokens', kind: 'count', least: 1, about: 'token budget of a step' },
   {

@@ -15,6 +15,8 @@ export interface PoolOptions {
   readonly pipelineParallelSize?: number;
   readonly dataParallelSize?: number;
   readonly enableExpertParallel?: boolean;
+  /** Coefficient of variation of the experts' popularity; 0: all alike. */
+  readonly expertLoadImbalance?: number;
   readonly maxNumSeqs?: number;
   readonly maxNumBatchedTokens?: number;
   readonly maxNumScheduledTokens?: number;

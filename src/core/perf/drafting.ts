@@ -76,7 +76,8 @@ function draftModel(target: Deployment, model: ModelShape, spec: SpeculationSpec
   const precision = resolvePrecision(model, target.gpu, target.efficiency, {
     kvCacheDtype: target.precision.bytesPerKv === 1 ? 'fp8' : 'auto',
   });
-  const deployment = { ...target, model, layout, precision };
+  const { routing: _ofItsExperts, ...rest } = target;
+  const deployment = { ...rest, model, layout, precision };
   return {
     deployment,
     numJoined: 0,

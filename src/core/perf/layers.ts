@@ -11,6 +11,7 @@ import { numAttentionLayers } from '../model/model-shape.js';
 import { kvHeadsPerGpu, type Layout } from '../model/parallelism.js';
 import { allReduce, exchange, send } from './collectives.js';
 import type { EngineProfile } from './engine-profile.js';
+import type { ExpertRouting } from './expert-routing.js';
 import { expertOperators, routingOperators } from './moe.js';
 import { type GemmShape, gemm, type Kernels, latency, type Operator, traffic } from './operator.js';
 import type { MatrixPrecision, Precision } from './precision.js';
@@ -21,6 +22,8 @@ export interface Deployment extends Kernels {
   readonly layout: Layout;
   readonly precision: Precision;
   readonly engine: EngineProfile;
+  /** How tokens spread over experts; absent: evenly, at random. */
+  readonly routing?: ExpertRouting;
 }
 
 /** Operators of all layers for `tokens` tokens, beside `otherTokens` of other ranks. */

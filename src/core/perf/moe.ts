@@ -8,12 +8,9 @@
  */
 
 import { exchange } from './collectives.js';
+import { UniformRouting } from './expert-routing.js';
 import type { Deployment } from './layers.js';
 import { gemm, latency, type Operator, softMax } from './operator.js';
-
-/** Experts that `tokens` tokens touch, each sent to `perToken` of `numExperts` at random. */
-export const touchedExperts = (numExperts: number, perToken: number, tokens: number): number =>
-  numExperts * (1 - (1 - perToken / numExperts) ** tokens);
 
 /** What a rank computes for its own tokens: router, dispatch, shared expert. */
 export function routingOperators(d: Deployment, tokens: number): Operator[] {
@@ -80,12 +77,10 @@ function routedExperts(d: Deployment, tokens: number, ranks: number): Operator {
   const p = precision.experts;
   const slices = layout.expertParallel ? 1 : ranks;
   const width = moe.expertIntermediateSize / slices;
-  const touchedInAll = touchedExperts(moe.numExperts, moe.numExpertsPerToken, tokens);
-  const touched = layout.expertParallel
-    ? fullest(touchedInAll / ranks, ranks, moe.numExperts / ranks)
-    : touchedInAll;
-  const routed = tokens * moe.numExpertsPerToken;
-  const rows = layout.expertParallel ? fullest(routed / ranks, ranks, routed) : routed;
+  const routing = d.routing ?? new UniformRouting(moe.numExperts, moe.numExpertsPerToken);
+  const { touched, rows } = layout.expertParallel
+    ? routing.ofFullest(tokens, ranks)
+    : routing.inAll(tokens);
 
   const parameters = m.numMlpMatrices * m.hiddenSize * width;
   const flop = 2 * parameters * rows;
@@ -108,7 +103,3 @@ function routedExperts(d: Deployment, tokens: number, ranks: number): Operator {
     constants: ['moe_memory', 'moe_compute', 'moe_pad_rows', `gemm_compute (${p.label})`],
   };
 }
-
-/** Expected largest of `ranks` Poisson loads of mean `mean`, at most `most`. */
-const fullest = (mean: number, ranks: number, most: number): number =>
-  Math.min(most, mean + (ranks > 1 ? Math.sqrt(2 * mean * Math.log(ranks)) : 0));

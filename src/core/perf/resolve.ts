@@ -9,6 +9,7 @@
 import type { SchedulerConfig, StepCost } from '../engine.js';
 import { ConfigError } from '../errors.js';
 import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
+import { Rng } from '../rng.js';
 import type { PoolSpec } from '../scenario.js';
 import { type DurationNs, GIB, NS_PER_S, nsFromMs } from '../units.js';
 import { linksDirectly } from './collectives.js';
@@ -16,6 +17,7 @@ import type { Drafter, Drafting } from './drafting.js';
 import { efficiencyFor } from './efficiency.js';
 import type { EngineProfile, PerfData } from './engine-profile.js';
 import { type ExpectedError, expectedErrors } from './expected-error.js';
+import { drawPopularity, type ExpertRouting, SkewedRouting } from './expert-routing.js';
 import { type KvCapacity, kvCapacity } from './kv-capacity.js';
 import type { Deployment } from './layers.js';
 import { engineLimits, type Limits } from './limits.js';
@@ -46,8 +48,11 @@ export interface ResolvedPool {
   readonly expectedErrors: readonly ExpectedError[];
 }
 
-/** @throws {ConfigError} for an option out of range, a layout that cannot be, or a model that does not fit. */
-export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
+/**
+ * @param seed of what is drawn once for a pool: the popularity of experts
+ * @throws {ConfigError} for an option out of range, a layout that cannot be, or a model that does not fit
+ */
+export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedPool {
   const { model, hardware: gpu, options } = pool;
   const notes: string[] = [];
   const layout: Layout = {
@@ -60,7 +65,16 @@ export function resolvePool(pool: PoolSpec, data: PerfData): ResolvedPool {
   const efficiency = efficiencyFor(data.efficiency, gpu, data.engine);
   const precision = resolvePrecision(model, gpu, efficiency, options);
   notes.push(...precision.notes);
-  const deployment: Deployment = { model, gpu, layout, precision, efficiency, engine: data.engine };
+  const routing = expertRouting(pool, seed);
+  const deployment: Deployment = {
+    model,
+    gpu,
+    layout,
+    precision,
+    efficiency,
+    engine: data.engine,
+    ...(routing && { routing }),
+  };
   const limits = engineLimits(options, data.engine, gpu);
   const asynchronous = asyncScheduling(pool, layout, data.engine);
   const speculation = resolveSpeculation(pool, deployment, asynchronous, notes);
@@ -164,6 +178,17 @@ function doesNotFit(
       ? 'no tensor-parallel size up to 64 would do'
       : `--tensor-parallel-size ${enough} would fit: ${enough * d.layout.pp * d.layout.dp} GPUs`,
   );
+}
+
+/** @throws {ConfigError} when there are no experts */
+function expertRouting({ model, options }: PoolSpec, seed: number): ExpertRouting | undefined {
+  const { expertLoadImbalance = 0 } = options;
+  if (expertLoadImbalance === 0) return undefined;
+  if (!model.moe)
+    throw new ConfigError('--expert-load-imbalance', 'a model with experts', model.name);
+  const { numExperts, numExpertsPerToken: perToken } = model.moe;
+  const random = new Rng(seed).stream('experts');
+  return new SkewedRouting(drawPopularity({ numExperts, perToken }, expertLoadImbalance, random));
 }
 
 /** Stages have batches in flight already: the two are alternatives. */

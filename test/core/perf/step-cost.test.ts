@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { touchedExperts } from '../../../src/core/perf/expert-routing.js';
 import { explainStep } from '../../../src/core/perf/explain.js';
 import { LazyTable } from '../../../src/core/perf/lazy-table.js';
-import { touchedExperts } from '../../../src/core/perf/moe.js';
 import { softMax } from '../../../src/core/perf/operator.js';
 import { stepSeconds } from '../../../src/core/perf/step-cost.js';
 import { batch, pool } from './support.js';

@@ -10,8 +10,8 @@ import {
   numFullAttentionLayers,
   numParameters,
 } from '../../../src/core/model/model-shape.js';
+import { touchedExperts } from '../../../src/core/perf/expert-routing.js';
 import type { Deployment } from '../../../src/core/perf/layers.js';
-import { touchedExperts } from '../../../src/core/perf/moe.js';
 import { type ResolvedPool, resolvePool } from '../../../src/core/perf/resolve.js';
 import type { PoolOptions, SpeculationSpec } from '../../../src/core/scenario.js';
 
