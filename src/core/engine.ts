@@ -122,6 +122,9 @@ export interface StepShape {
    * has as many as this one.
    */
   otherTokens?: number | undefined;
+  /** Tokens of requests with a LoRA adapter, and adapters that running requests need; absent: none. */
+  loraTokens?: number;
+  numAdapters?: number;
 }
 
 /**
@@ -180,6 +183,19 @@ export interface SchedulerConfig {
   readonly numSpeculativeTokens: number;
   /** Who drafts (`speculative_config.method`); absent: something that needs no blocks, as `ngram`. */
   readonly speculativeMethod?: 'ngram' | 'draft_model' | 'eagle';
+  /** LoRA adapters; absent: a name of one only separates prefix caches. */
+  readonly lora?: LoraConfig;
+}
+
+/** Where adapters have room, and for how long a step waits for one that is not on the GPU. */
+export interface LoraConfig {
+  /** Slots on the GPU: adapters in one step (`max_loras`). */
+  readonly maxLoras: number;
+  /** Adapters in host memory, those on the GPU included (`max_cpu_loras`). */
+  readonly maxCpuLoras: number;
+  /** From host memory to the GPU, and before that from disk when it is not in host memory either. */
+  readonly loadTicks: Ticks;
+  readonly fetchTicks: Ticks;
 }
 
 /** What a request looks like to whoever decides about its drafts. */

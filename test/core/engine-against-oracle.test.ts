@@ -37,6 +37,13 @@ const FEATURES: readonly (readonly [string, Features, number])[] = [
   ['with drafts and a prefix cache', { speculation: true, prefixCaching: true }, 300],
   ['with drafts and priorities', { speculation: true, priority: true }, 100],
   ['with everything', { prefixCaching: true, async: true, priority: true, speculation: true }, 300],
+  ['with adapters', { lora: true }, 300],
+  ['with adapters, asynchronously', { lora: true, async: true }, 200],
+  [
+    'with adapters and everything else',
+    { lora: true, prefixCaching: true, async: true, priority: true, speculation: true },
+    300,
+  ],
   ['with all but drafts', { prefixCaching: true, async: true, priority: true }, 200],
 ];
 
@@ -45,6 +52,7 @@ const IN_TIME: typeof FEATURES = [
   ...FEATURES,
   ['with pipeline stages', { stages: true }, 500],
   ['with pipeline stages and priorities', { stages: true, priority: true }, 200],
+  ['with pipeline stages and adapters', { stages: true, lora: true }, 200],
   ['with pipeline stages and a prefix cache', { stages: true, prefixCaching: true }, 300],
 ];
 
@@ -134,7 +142,7 @@ function inTime(scenario: TimedScenario, cuts: RandomStream | undefined): Row[] 
     instances: [
       {
         pool: 0,
-        scheduler: schedulerConfig(scenario.config),
+        scheduler: schedulerConfig(scenario.config, scenario.adapterTicks),
         cost: scenario.cost,
         acceptance: () => acceptanceOf(scenario.config),
       },

@@ -90,6 +90,8 @@ describe('the oracle in time', () => {
       prefillWindowPairs: 35,
       prefillHistory: 7,
       numSampled: 1,
+      loraTokens: 0,
+      numAdapters: 0,
     });
   });
 

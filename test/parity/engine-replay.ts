@@ -8,7 +8,13 @@
 
 import { createEngine } from '../../src/core/cluster/cluster.js';
 import type { Instance } from '../../src/core/cluster/instance.js';
-import type { Acceptance, RequestSpec, SchedulerConfig, StepCost } from '../../src/core/engine.js';
+import type {
+  Acceptance,
+  LoraConfig,
+  RequestSpec,
+  SchedulerConfig,
+  StepCost,
+} from '../../src/core/engine.js';
 import type { Request } from '../../src/core/request/request.js';
 import type { Admission, RequestOutcome, Tracer } from '../../src/core/trace/tracer.js';
 import { TICKS_PER_NS } from '../../src/core/units.js';
@@ -60,7 +66,10 @@ export function acceptanceOf(config: GoldenConfig): Acceptance {
   };
 }
 
-export function schedulerConfig(config: GoldenConfig): SchedulerConfig {
+export function schedulerConfig(
+  config: GoldenConfig,
+  ticks: AdapterTicks = { loadTicks: 0, fetchTicks: 0 },
+): SchedulerConfig {
   return {
     blockSize: config.block_size,
     numGpuBlocks: config.num_gpu_blocks,
@@ -81,10 +90,16 @@ export function schedulerConfig(config: GoldenConfig): SchedulerConfig {
     pipelineParallelSize: config.pipeline_parallel_size ?? 1,
     numSpeculativeTokens: config.num_speculative_tokens,
     ...(config.spec_method && { speculativeMethod: config.spec_method }),
+    ...(config.max_loras !== undefined && {
+      lora: { maxLoras: config.max_loras, maxCpuLoras: config.max_cpu_loras!, ...ticks },
+    }),
   };
 }
 
-type Asked = Pick<GoldenRequest, 'prompt' | 'max_tokens' | 'prio' | 'out'>;
+/** For how long a step waits for an adapter; a step clock has no such time. */
+export type AdapterTicks = Pick<LoraConfig, 'loadTicks' | 'fetchTicks'>;
+
+type Asked = Pick<GoldenRequest, 'prompt' | 'max_tokens' | 'prio' | 'out' | 'lora'>;
 
 /**
  * The requests as the engine takes them: contents named, no tokens. Every other one that shares with
@@ -97,11 +112,12 @@ export function specsOf(requests: readonly Asked[], config: GoldenConfig): Reque
       uses.set(seed, (uses.get(seed) ?? 0) + 1);
     }
   }
-  return requests.map(({ prompt, max_tokens, prio, out }, id) => {
+  return requests.map(({ prompt, max_tokens, prio, out, lora }, id) => {
     const spec: RequestSpec = {
       promptTokens: prompt.reduce((sum, [, length]) => sum + length, 0),
       maxTokens: max_tokens,
       priority: prio ?? 0,
+      ...(lora !== undefined && { lora }),
     };
     const alone = [...prompt.map(([content]) => content), out].every(
       (seed) => uses.get(seed) === 1,

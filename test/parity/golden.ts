@@ -36,6 +36,9 @@ export interface GoldenConfig {
   readonly spec_draft: 'full' | 'var';
   /** Not in traces, which were recorded with one stage. Absent: 1. */
   readonly pipeline_parallel_size?: number;
+  /** Absent: no LoRA. */
+  readonly max_loras?: number;
+  readonly max_cpu_loras?: number;
 }
 
 /** Tokens `first … first + length − 1` of the sequence named `seed`: `[seed, length, first = 0]`. */
@@ -50,6 +53,8 @@ export interface GoldenRequest {
   readonly out: number;
   /** Lower is more urgent; absent: 0. */
   readonly prio?: number;
+  /** Name of its LoRA adapter. */
+  readonly lora?: string;
   readonly abort?: readonly [step: number, when: 'before' | 'during'];
 }
 

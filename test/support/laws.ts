@@ -50,8 +50,13 @@ function checkInstance({ scheduler, kv, config }: Instance): void {
   let numLimbo = 0;
   let position = -1;
   let count = 0;
+  let loraDecodes = 0;
+  const adapters = new Set<string>();
   for (const request of running) {
     count++;
+    const { lora } = request.spec;
+    if (lora !== undefined && request.phase === 'decode') loraDecodes++;
+    if (lora !== undefined && request.phase !== 'limbo') adapters.add(lora);
     invariant(request.position > position, 'positions rise along the running list');
     position = request.position;
     const computed = request.phase === 'decode' ? decodes.computed(request) : request.computed;
@@ -83,6 +88,11 @@ function checkInstance({ scheduler, kv, config }: Instance): void {
     used - kv.sharedBlocks + kv.free === kv.capacity,
     'used (shared ones once) + free = blocks of the pool',
   );
+  if (set.adapters) {
+    invariant(adapters.size === set.adapters.numActive, 'adapters in use = recount');
+    invariant(adapters.size <= config.scheduler.lora!.maxLoras, 'no more adapters run than fit');
+    invariant(loraDecodes === set.adapters.numDecodes, 'decodes with adapters = recount');
+  }
   let queued = 0;
   for (const request of waiting) {
     queued++;

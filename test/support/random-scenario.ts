@@ -27,6 +27,7 @@ export interface Features {
   readonly speculation?: boolean;
   /** Pipeline stages; only in time. */
   readonly stages?: boolean;
+  readonly lora?: boolean;
 }
 
 /** Schedule calls after which a livelock is cut. */
@@ -70,7 +71,9 @@ export function randomTimedScenario(seed: number, features: Features = {}): Time
     const during = when === 'during' ? draw.integer(1, unit) : 0;
     return { ...request, at: last, cancelAt: Math.max(last, step * unit + during) };
   });
-  return { name, config, cost, requests: timed, maxCalls: MAX_CALLS };
+  const most = draw.of([0, 3, 400]) * TICKS_PER_NS;
+  const adapterTicks = { loadTicks: draw.integer(0, most), fetchTicks: draw.integer(0, most) };
+  return { name, config, cost, adapterTicks, requests: timed, maxCalls: MAX_CALLS };
 }
 
 /** Sizes that decide how tight everything is. */
@@ -140,7 +143,15 @@ function drawConfig(
     spec_method: spec ? (asynchronous ? 'eagle' : method) : null,
     spec_draft: spec && !asynchronous && draw.chance(0.3) ? 'var' : 'full',
     ...(features.stages && { pipeline_parallel_size: draw.of([1, 2, 2, 3, 4]) }),
+    ...drawSlots(draw, features),
   };
+}
+
+/** Few slots, so that requests are passed over and adapters come and go. */
+function drawSlots(draw: Draw, features: Features) {
+  if (features.lora !== true) return {};
+  const slots = draw.integer(1, 3);
+  return { max_loras: slots, max_cpu_loras: slots + draw.integer(0, 2) };
 }
 
 function drawRequests(draw: Draw, kind: Kind, shape: Shape, features: Features): GoldenRequest[] {
@@ -159,7 +170,8 @@ function drawRequests(draw: Draw, kind: Kind, shape: Shape, features: Features):
       out: 1000 + id,
     };
     const urgency = features.priority ? { prio: draw.integer(-1, 2) } : {};
-    requests.push({ ...request, ...urgency, ...drawAbort(draw, at, shape) });
+    const adapter = features.lora && draw.chance(0.8) ? { lora: `a${draw.integer(1, 5)}` } : {};
+    requests.push({ ...request, ...urgency, ...adapter, ...drawAbort(draw, at, shape) });
   }
   return requests;
 }
@@ -217,6 +229,7 @@ function drawCost(draw: Draw): StepCost {
   };
   const [step, perDecode, perToken, perPrefill] = [ticks(200), ticks(9), ticks(30), ticks(20)];
   const [perPair, perHistory, perContext, perWindow] = [ticks(1), ticks(1), ticks(2), ticks(2)];
+  const [perAdapter, perLoraToken] = [ticks(9), ticks(5)];
   const window = draw.of([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 5, 24]);
   const finite = Number.isFinite(window);
   return {
@@ -228,7 +241,9 @@ function drawCost(draw: Draw): StepCost {
       perPrefill * shape.numPrefills +
       perPair * (finite ? shape.prefillWindowPairs : shape.prefillPairs) +
       perHistory * shape.prefillHistory +
-      perDecode * shape.numSampled,
+      perDecode * shape.numSampled +
+      perAdapter * (shape.numAdapters ?? 0) +
+      perLoraToken * (shape.loraTokens ?? 0),
     contextSlope: () => perContext,
     windowSlope: () => (finite ? perWindow : 0),
     window,

@@ -14,11 +14,12 @@ import type { InstanceConfig, InstanceSnapshot, StepCost } from '../engine.js';
 import { CountedPool, type KvPool } from '../kv/kv-pool.js';
 import { PrefixPool } from '../kv/prefix-pool.js';
 import { InstanceStats } from '../metrics/instance-stats.js';
-import type { InstanceReport } from '../metrics/report.js';
+import type { InstanceReport, LoraReport } from '../metrics/report.js';
 import type { RunMetrics } from '../metrics/run-metrics.js';
 import { SpeculationStats } from '../metrics/speculation-stats.js';
 import type { Request, RequestTable } from '../request/request.js';
 import type { Rng } from '../rng.js';
+import type { Adapters } from '../sched/adapters.js';
 import { Batch } from '../sched/batch.js';
 import { DecodeSet } from '../sched/decode-set.js';
 import { Run } from '../sched/run.js';
@@ -229,7 +230,7 @@ export class Instance {
     }
     this.stats.step(shape);
     const perContext = cost.contextSlope(shape);
-    batch.ticks = cost.base(shape) + perContext * shape.decodeContext;
+    batch.ticks = cost.base(shape) + perContext * shape.decodeContext + batch.loadTicks;
     let slope = perContext * shape.numDecodes;
     if (cost.window !== Infinity) {
       const perWindow = cost.windowSlope(shape);
@@ -401,6 +402,7 @@ export class Instance {
 
   report(durationNs: number): InstanceReport {
     const { blockSize } = this.config.scheduler;
+    const { adapters } = this.scheduler.set;
     return {
       pool: this.config.pool,
       instance: this.index,
@@ -409,6 +411,12 @@ export class Instance {
       numBlocks: this.kv.capacity,
       ...(this.#drafts && { speculation: this.#drafts.counts() }),
       ...(this.#sharesTime && { workNs: this.stats.workNs + 0 }),
+      ...(adapters && { lora: loraReport(adapters) }),
     };
   }
 }
+
+const loraReport = ({ stats: { loadTicks, ...counts } }: Adapters): LoraReport => ({
+  ...counts,
+  loadNs: loadTicks / TICKS_PER_NS,
+});

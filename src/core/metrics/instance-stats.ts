@@ -11,7 +11,7 @@ import type { InstanceReport } from './report.js';
 /** What an instance's report says of its steps and of means over time. */
 export type StatsSummary = Omit<
   InstanceReport,
-  'pool' | 'instance' | 'numPreemptions' | 'numBlocks' | 'speculation' | 'workNs'
+  'pool' | 'instance' | 'numPreemptions' | 'numBlocks' | 'speculation' | 'workNs' | 'lora'
 >;
 
 export class InstanceStats {

@@ -53,6 +53,19 @@ export interface InstanceReport {
   readonly prefixHits: number;
   /** With speculation: drafts verified, and how many of them held. */
   readonly speculation?: SpeculationCounts;
+  /** With LoRA adapters: how they came and went. */
+  readonly lora?: LoraReport;
+}
+
+export interface LoraReport {
+  /** Adapters put into a slot of the GPU, and those of them that came from disk. */
+  readonly loads: number;
+  readonly fetches: number;
+  /** Adapters that lost their slot, and that left host memory. */
+  readonly evictions: number;
+  readonly cpuEvictions: number;
+  /** For how long steps waited for them. */
+  readonly loadNs: DurationNs;
 }
 
 export interface RunReport {

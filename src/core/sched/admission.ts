@@ -1,6 +1,6 @@
 /**
- * The waiting queue: who is admitted in a call (7–13), strictly from the head. The first that does not
- * fit ends it.
+ * The waiting queue: who is admitted in a call (7–13), from the head on. The first that does not fit
+ * ends it; passed over, and left at its place, is only who would need one LoRA adapter too many.
  */
 
 import type { SchedulerConfig } from '../engine.js';
@@ -32,10 +32,15 @@ export class Admission {
   admit(now: TimeNs, batch: Batch, most: Share, ranPrefill: boolean): boolean {
     const { kv, set, queue, budget, ears } = this.parts;
     const ran = batch.numTokens > 0;
+    const { adapters } = set;
     let carriesPrefill = false;
-    while (budget.left > 0 && set.size < this.#maxRunning) {
-      const request = queue.list.head;
-      if (!request || request.placeholders > 0) break; // (36)
+    let next = queue.list.head;
+    while (next && budget.left > 0 && set.size < this.#maxRunning) {
+      const request: Request = next;
+      if (request.placeholders > 0) break; // (36)
+      next = request.next;
+      const { lora } = request.spec;
+      if (adapters && lora !== undefined && !adapters.admits(lora)) continue;
       const hit = kv.lookUp(request);
       this.headGainsAt = kv.gainsAtCall;
       const due = request.known - hit;
@@ -49,6 +54,10 @@ export class Admission {
       budget.take(chunk);
       batch.numTokens += chunk;
       addPrefill(batch.shape, chunk, hit, this.window);
+      if (adapters && lora !== undefined) {
+        batch.shape.loraTokens! += chunk;
+        batch.loadTicks += adapters.enter(lora);
+      }
       carriesPrefill ||= due > 1;
       if (!resumed) {
         request.scheduledAt = now;

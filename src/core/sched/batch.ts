@@ -21,6 +21,8 @@ export class Batch {
   /** With pipeline stages: when it entered the first, and how long from now until it leaves the last. */
   startedAt: TimeNs = DOUBLE_ZERO;
   leavesIn: Ticks = DOUBLE_ZERO;
+  /** How long its step waits for adapters, part of `ticks` once it is priced. */
+  loadTicks: Ticks = DOUBLE_ZERO;
   readonly shape: StepShape = emptyShape();
   /** Requests that get their first token, or the first one after having missed a step. */
   readonly singles = new RequestBag();
@@ -36,6 +38,7 @@ export class Batch {
     this.numTokens = 0;
     this.steady = 0;
     this.ticks = 0;
+    this.loadTicks = 0;
     this.singles.clear();
     this.drafted.requests.clear();
     this.finishing.clear();
@@ -54,6 +57,8 @@ export class Batch {
     this.shape.decodeContext = other.shape.decodeContext;
     this.shape.decodeWindowContext = other.shape.decodeWindowContext;
     this.shape.numSampled = other.shape.numSampled;
+    this.shape.loraTokens = other.shape.loraTokens!;
+    this.shape.numAdapters = other.shape.numAdapters!;
   }
 }
 
@@ -161,6 +166,8 @@ function emptyShape(): StepShape {
     numSampled: 0,
     draftTokens: 0,
     otherTokens: undefined,
+    loraTokens: 0,
+    numAdapters: 0,
   };
 }
 
@@ -175,6 +182,8 @@ function clearShape(shape: StepShape): void {
   shape.prefillHistory = 0;
   shape.numSampled = 0;
   shape.draftTokens = 0;
+  shape.loraTokens = 0;
+  shape.numAdapters = 0;
 }
 
 /** Adds to a shape a decode with drafts: `chunk` tokens after `computed` ones. */

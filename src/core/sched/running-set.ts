@@ -14,6 +14,7 @@ import type { SchedulerConfig } from '../engine.js';
 import type { KvPool } from '../kv/kv-pool.js';
 import type { Request } from '../request/request.js';
 import { RequestList } from '../request/request-list.js';
+import { Adapters } from './adapters.js';
 import type { DecodeSet } from './decode-set.js';
 import { type Speculation, stagesOf } from './speculation.js';
 
@@ -23,6 +24,8 @@ const FOREVER = Number.MAX_SAFE_INTEGER;
 export class RunningSet {
   readonly list = new RequestList();
   readonly members: Request[] = [];
+  /** LoRA adapters, where there are any. */
+  readonly adapters: Adapters | undefined;
   numMembers = 0;
   /** Members that verify drafts. */
   numVerifying = 0;
@@ -51,6 +54,7 @@ export class RunningSet {
     this.#hashLookahead = speculation.hashLookahead;
     this.#async = config.asyncScheduling;
     this.overlaps = config.asyncScheduling || stagesOf(config) > 1;
+    this.adapters = config.lora && new Adapters(config.lora);
   }
 
   get size(): number {
@@ -129,6 +133,7 @@ export class RunningSet {
     request.lastCall = FOREVER;
     this.decodes.join(request);
     this.kv.follow(request);
+    if (this.adapters && request.spec.lora !== undefined) this.adapters.numDecodes++;
   }
 
   /** Out of the aggregate; still running. */
@@ -136,6 +141,7 @@ export class RunningSet {
     this.kv.unfollow(request);
     this.decodes.leave(request);
     request.blocks = this.blocks(request.computed);
+    if (this.adapters && request.spec.lora !== undefined) this.adapters.numDecodes--;
   }
 
   /** Nothing is left to schedule of it. */
@@ -143,6 +149,11 @@ export class RunningSet {
     request.phase = 'limbo';
     request.lastCall = this.decodes.calls;
     this.numLimbo++;
+    this.#leaveAdapter(request);
+  }
+
+  #leaveAdapter({ spec }: Request): void {
+    if (spec.lora !== undefined) this.adapters?.leave(spec.lora, this.decodes.calls);
   }
 
   /** A member has computed all it knows, or has not. */
@@ -157,6 +168,7 @@ export class RunningSet {
    * had served it already.
    */
   remove(request: Request, preempted: boolean, servedIn: number | undefined): void {
+    if (request.phase !== 'limbo') this.#leaveAdapter(request);
     switch (request.phase) {
       case 'decode':
         this.leave(request);

@@ -115,6 +115,7 @@ export class Scheduler implements Share {
     batch.shape.decodeContext = decodes.sumComputed;
     batch.shape.decodeWindowContext = decodes.sumWindowed;
     batch.numTokens = numDecodes;
+    if (set.adapters) batch.shape.loraTokens = set.adapters.numDecodes;
     const ranPrefill = this.#shapeMembers(batch);
 
     // The waiting (7, 8).
@@ -126,6 +127,7 @@ export class Scheduler implements Share {
     this.#cadence.executed(batch.numTokens > 0 ? 1 : 0, ranPrefill || admittedPrefill);
 
     batch.shape.numSampled = numDecodes;
+    if (set.adapters) batch.shape.numAdapters = set.adapters.numActive;
     if (this.ears.hearsScheduled) this.#tellScheduled();
     this.#settle(batch, numDecodes, firstNew);
     this.repeatable =
@@ -239,11 +241,13 @@ export class Scheduler implements Share {
 
   /** Adds the members served to the batch; whether any of them computes its prompt (47). */
   #shapeMembers(batch: Batch): boolean {
+    const { adapters } = this.set;
     let prefill = false;
     for (let i = 0; i < this.set.numMembers; i++) {
-      const { computed, chunk, phase } = this.set.members[i]!;
+      const { computed, chunk, phase, spec } = this.set.members[i]!;
       if (chunk === 0) continue;
       batch.numTokens += chunk;
+      if (adapters && spec.lora !== undefined) batch.shape.loraTokens! += chunk;
       if (phase === 'verify') addDrafted(batch.shape, chunk, computed, this.window);
       else {
         addPrefill(batch.shape, chunk, computed, this.window);

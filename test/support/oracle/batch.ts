@@ -35,6 +35,11 @@ export interface Call {
   readonly preempted: OracleRequest[];
   readonly hits: Hit[];
   evicted: Pair[];
+  /** Adapters put on the GPU, and fetched from disk for that. */
+  loads: number;
+  fetches: number;
+  /** Adapters that running requests need. */
+  numAdapters: number;
 }
 
 /** What one update did with the tokens of a batch. */

@@ -43,7 +43,8 @@ export class Contents {
   chain(id: number, request: GoldenRequest): ContentId[] {
     const tokens = tokensOf(request);
     const chain: ContentId[] = [];
-    let before: ContentId = -1;
+    // What comes before the first block: the adapter its KV was computed with.
+    let before: ContentId | string = request.lora ?? -1;
     for (let i = 0; this.tokensFor(i) <= tokens.length; i++) {
       const block = tokens.slice(i * this.blockSize, this.tokensFor(i));
       const key = `${before}|${block.join(',')}`;

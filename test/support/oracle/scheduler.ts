@@ -13,6 +13,7 @@ import {
   type GoldenConfig,
   type GoldenRequest,
 } from '../../parity/golden.js';
+import { OracleAdapters } from './adapters.js';
 import type { Call, Entry, Update } from './batch.js';
 import { Cadence } from './cadence.js';
 import { KvCache } from './kv-cache.js';
@@ -26,10 +27,13 @@ export class OracleScheduler {
   readonly kv: KvCache;
   readonly #maxActive: number;
   readonly #cadence: Cadence;
+  /** Absent without LoRA. */
+  readonly #adapters: OracleAdapters | undefined;
 
   constructor(readonly config: GoldenConfig) {
     this.derived = derive(config);
     this.#cadence = new Cadence(config.prefill_schedule_interval);
+    this.#adapters = config.max_loras === undefined ? undefined : new OracleAdapters(config);
     this.#maxActive = config.max_num_active_seqs ?? config.max_num_seqs;
     this.kv = new KvCache(config, this.derived);
   }
@@ -63,7 +67,11 @@ export class OracleScheduler {
       preempted: [],
       hits: [],
       evicted: [],
+      loads: 0,
+      fetches: 0,
+      numAdapters: 0,
     };
+    this.#adapters?.beginCall();
     const threshold = this.#threshold();
     const held = this.#cadence.holds(this.running);
     const budget = new Budget(this.config, this.derived.draft_slots);
@@ -74,6 +82,11 @@ export class OracleScheduler {
       if (!held) this.#cadence.released(this.waiting);
     }
     this.#cadence.called(call);
+    if (this.#adapters) {
+      const { loads, fetches } = this.#adapters;
+      Object.assign(call, { loads, fetches, numAdapters: this.#adapters.numNeeded(this.running) });
+      this.#adapters.endCall(this.running);
+    }
     this.#afterSchedule(call);
     call.evicted = this.kv.pool.takeEvicted();
     return call;
@@ -170,15 +183,22 @@ export class OracleScheduler {
     const k = this.config.num_speculative_tokens;
     const ranChunk = call.entries.some((entry) => entry.prefill);
     const ran = call.entries.length > 0;
-    // Rule 7: the scan stops at the first head that cannot be admitted.
+    // Rule 7: the scan stops at the first head that cannot be admitted. Only who would need an adapter
+    // too many is passed over, and keeps its place.
+    let index = 0;
     while (
-      this.waiting.length > 0 &&
+      index < this.waiting.length &&
       budget.left > 0 &&
       this.running.length < Math.min(this.config.max_num_seqs, this.#maxActive)
     ) {
-      const request = this.waiting[0]!;
+      const request = this.waiting[index]!;
       // Rule 36: not resumed while output is pending.
       if (request.numPlaceholders + request.numInFlight > 0) return;
+      const { lora } = request.spec;
+      if (lora !== undefined && this.#adapters?.admits(lora, this.running) === false) {
+        index += 1;
+        continue;
+      }
       const hit = this.kv.lookUp(request);
       const hitTokens = hit.length * this.config.block_size;
       const numDue = request.numKnown - hitTokens;
@@ -208,7 +228,8 @@ export class OracleScheduler {
       call.hits.push({ request, tokens: hitTokens, known: request.numKnown });
       this.kv.record(request, hitTokens);
       request.cachedTokens ??= hitTokens;
-      this.waiting.shift();
+      this.waiting.splice(index, 1);
+      if (lora !== undefined) this.#adapters?.use(lora, this.running);
       this.running.push(request); // Rule 13: at the tail, whatever place it had before.
       request.state = 'running';
       this.kv.pool.touch(hit);

@@ -14,6 +14,7 @@
 
 import type { StepCost, StepShape } from '../../../src/core/engine.js';
 import { type DurationNs, TICKS_PER_NS, type Ticks, type TimeNs } from '../../../src/core/units.js';
+import type { AdapterTicks } from '../../parity/engine-replay.js';
 import type { GoldenConfig, GoldenRequest, StepLine, Summary } from '../../parity/golden.js';
 import type { Call } from './batch.js';
 import { type Batch, EngineCore } from './engine-core.js';
@@ -29,6 +30,8 @@ export interface TimedScenario {
   readonly name: string;
   readonly config: GoldenConfig;
   readonly cost: StepCost;
+  /** For how long a step waits for an adapter; absent: there are none. */
+  readonly adapterTicks?: AdapterTicks;
   /** Sorted by `at`; a request's id is its index. */
   readonly requests: readonly TimedRequest[];
   /** Schedule calls after which the run is cut (livelocks). */
@@ -160,7 +163,8 @@ class TimedRun {
     const stages = this.#busyUntil;
     if (isEmpty(call) && stages.length > 1) return;
     const shape = shapeOf(call, this.scenario.cost.window);
-    const ticks = isEmpty(call) ? this.scenario.cost.emptyStep : this.#ticks(shape);
+    const { emptyStep } = this.scenario.cost;
+    const ticks = isEmpty(call) ? emptyStep : this.#ticks(shape) + this.#waits(call);
     const start = later(this.#clock, stages[0]!);
     let end = this.#clock;
     for (const [i, busyUntil] of stages.entries()) {
@@ -169,6 +173,12 @@ class TimedRun {
     }
     this.#ends.push(end);
     if (!isEmpty(call)) this.#steps.push({ s, start, end, shape });
+  }
+
+  /** For how long it waits for adapters before. */
+  #waits({ loads, fetches }: Call): Ticks {
+    const { loadTicks, fetchTicks } = this.scenario.adapterTicks ?? { loadTicks: 0, fetchTicks: 0 };
+    return loads * loadTicks + fetches * fetchTicks;
   }
 
   /** Waits for the oldest batch; who is cancelled meanwhile gets nothing from it. */
@@ -263,8 +273,11 @@ export function shapeOf(call: Call, window: number): StepShape {
     prefillWindowPairs: 0,
     prefillHistory: 0,
     numSampled: 0,
+    loraTokens: 0,
+    numAdapters: call.numAdapters,
   };
-  for (const { numComputed, numScheduled, prefill, samples } of call.entries) {
+  for (const { request, numComputed, numScheduled, prefill, samples } of call.entries) {
+    if (request.spec.lora !== undefined) shape.loraTokens! += numScheduled;
     if (samples) shape.numSampled += 1;
     if (prefill) {
       shape.numPrefills += 1;
