@@ -15,6 +15,7 @@ import {
 } from '../config/scenario-request.js';
 import { routerNamed } from '../core/cluster/routers/index.js';
 import type { InstanceConfig } from '../core/engine.js';
+import { ConfigError } from '../core/errors.js';
 import type { Slo } from '../core/metrics/report.js';
 import { type ResolvedPool, resolvePool } from '../core/perf/resolve.js';
 import { drawnAcceptance } from '../core/sched/acceptance.js';
@@ -63,6 +64,12 @@ export function compose(
     (i) => naming.pool(i),
     () => hasNamedPrompts(load),
   );
+  if (load.adapters && pools.pools.some(({ deployment }) => !deployment.lora)) {
+    const count = load.adapters.count;
+    const hint =
+      'Add --enable-lora (enable_lora: true), and as many --max-loras as a step may have.';
+    throw new ConfigError(naming.load('num_loras'), 'engines that serve adapters', count, hint);
+  }
   return { ...pools, load, trace: request.load.trace?.path };
 }
 

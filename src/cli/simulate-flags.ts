@@ -50,6 +50,12 @@ export const LOAD: readonly Row[] = [
   ['--random-prefix-len <n>', 'tokens of a prefix that all prompts share'],
 ];
 
+/** `bench` has --lora-modules instead: a real server has adapters of real names. */
+const ADAPTERS: readonly Row[] = [
+  ['--num-loras <n>', 'LoRA adapters that requests are spread over (with --enable-lora)'],
+  ['--lora-zipf <s>', "how unequally: exponent of Zipf's law, 0 uniform (0)"],
+];
+
 const REPORT: readonly Row[] = [
   ['--goodput <bounds...>', 'what a good request meets, in ms: ttft:200 tpot:50 e2el:5000'],
   ['--find-rate [fraction]', 'highest rate at which this fraction (0.99) meets --goodput'],
@@ -105,6 +111,7 @@ const SPECULATION: readonly Row[] = [
 export function addSimulateFlags(command: Command): void {
   addPoolFlags(command);
   addRows(command, 'Load, as in vllm bench serve:', LOAD);
+  addRows(command, 'Adapters:', ADAPTERS);
   addRows(command, 'Conversations, as in vllm-bench:', CONVERSATIONS);
   addRows(command, 'Report:', REPORT);
 }
@@ -211,6 +218,8 @@ function loadRequest(given: Reader, base: LoadRequest | undefined): LoadRequest 
     randomOutputLen: given.count('random_output_len'),
     randomRangeRatio: given.number('random_range_ratio'),
     randomPrefixLen: given.count('random_prefix_len'),
+    numLoras: given.count('num_loras'),
+    loraZipf: given.number('lora_zipf'),
     ...(path !== undefined && { trace: { ...base?.trace, ...trace, path } }),
   });
 }

@@ -127,6 +127,20 @@ export const ENGINE_OPTIONS: readonly EngineOption[] = [
     kind: 'flag',
     about: 'schedule a step while the one before still runs',
   },
+  { field: 'enable_lora', kind: 'flag', about: 'serve LoRA adapters beside the model' },
+  { field: 'max_loras', kind: 'count', least: 1, about: 'adapters in one step: slots on the GPU' },
+  {
+    field: 'max_lora_rank',
+    kind: 'count',
+    least: 1,
+    about: 'rank that slots and kernels are made for',
+  },
+  {
+    field: 'max_cpu_loras',
+    kind: 'count',
+    least: 1,
+    about: 'adapters in host memory, those on the GPU included',
+  },
   {
     field: 'input_latency_ms',
     kind: 'number',

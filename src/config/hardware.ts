@@ -52,6 +52,7 @@ function readGpu(path: string): GpuSpec {
     'memory_bytes_per_s',
     'dense_flops_per_s',
     'link',
+    'host_link',
     'board_power_w',
     'source',
   );
@@ -59,6 +60,7 @@ function readGpu(path: string): GpuSpec {
   const peak = Object.fromEntries(peaks.keys().map((key) => [key, peaks.number(key, 1)]));
   peaks.number('fp16', 1);
   const link = f.child('link').only('kind', 'bytes_per_s');
+  const host = f.has('host_link') ? f.child('host_link').only('kind', 'bytes_per_s') : undefined;
   return {
     name: f.text('name'),
     aliases: f.texts('aliases'),
@@ -68,6 +70,12 @@ function readGpu(path: string): GpuSpec {
     memoryBytesPerS: f.number('memory_bytes_per_s', 1),
     peak: peak as GpuSpec['peak'],
     link: { kind: link.oneOf('kind', LINKS), bytesPerS: link.number('bytes_per_s', 1) },
+    ...(host && {
+      hostLink: {
+        kind: host.oneOf('kind', ['pcie', 'c2c'] as const),
+        bytesPerS: host.number('bytes_per_s', 1),
+      },
+    }),
     boardPowerW: f.number('board_power_w'),
     source: f.text('source'),
   };

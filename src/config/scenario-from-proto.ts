@@ -80,6 +80,8 @@ export function loadFromProto(workload: Workload, at: string): LoadRequest {
     // A ramp may start at 0, so its ends count as said when it is asked for.
     rampUpStartRps: workload.rampUpStrategy ? workload.rampUpStartRps : undefined,
     rampUpEndRps: workload.rampUpStrategy ? workload.rampUpEndRps : undefined,
+    numLoras: said(workload.numLoras),
+    loraZipf: said(workload.loraZipf),
   };
   switch (source.case) {
     case 'random':
@@ -131,12 +133,13 @@ function requestSource({ requests }: RequestList): TraceSource {
     next() {
       const request = requests[i++];
       if (!request) return undefined;
-      const { requestId, promptTokens, outputTokens, priority } = request;
+      const { requestId, promptTokens, outputTokens, priority, lora } = request;
       const spec: RequestSpec = {
         promptTokens,
         maxTokens: outputTokens,
         priority,
         ...(requestId && { id: requestId }),
+        ...(lora && { lora }),
       };
       return { at: nsFromMs(request.arrivalMs), spec };
     },

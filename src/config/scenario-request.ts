@@ -54,6 +54,8 @@ export interface LoadRequest {
   readonly randomOutputLen?: number | undefined;
   readonly randomRangeRatio?: number | undefined;
   readonly randomPrefixLen?: number | undefined;
+  readonly numLoras?: number | undefined;
+  readonly loraZipf?: number | undefined;
   readonly trace?: TraceRequest | undefined;
   /** Requests given one by one, sorted by arrival. */
   readonly requests?: (() => TraceSource) | undefined;
@@ -143,6 +145,7 @@ export function loadFromRequest(request: LoadRequest, openTrace: OpenTrace): Loa
     burstiness,
     maxConcurrency,
     rampUp: rampOf(request),
+    adapters: adaptersOf(request),
   };
 }
 
@@ -157,6 +160,12 @@ function sourceOf(request: LoadRequest, openTrace: OpenTrace): LoadOptions['sour
     rangeRatio: request.randomRangeRatio ?? DEFAULT_LENGTHS.rangeRatio,
     prefixLen: request.randomPrefixLen ?? DEFAULT_LENGTHS.prefixLen,
   };
+}
+
+/** Without a number of adapters an exponent means nothing, which `checkLoad` refuses. */
+function adaptersOf({ numLoras, loraZipf }: LoadRequest): LoadOptions['adapters'] {
+  if (numLoras === undefined && loraZipf === undefined) return undefined;
+  return { count: numLoras ?? Number.NaN, zipf: loraZipf ?? 0 };
 }
 
 /** A bound that is missing is NaN, which `checkLoad` refuses by its name. */

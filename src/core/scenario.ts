@@ -37,6 +37,10 @@ export interface PoolOptions {
   readonly kvCacheDtype?: string;
   readonly schedulingPolicy?: string;
   readonly asyncScheduling?: boolean;
+  readonly enableLora?: boolean;
+  readonly maxLoras?: number;
+  readonly maxLoraRank?: number;
+  readonly maxCpuLoras?: number;
   /** Milliseconds of HTTP and tokenising before the scheduler sees a request. */
   readonly inputLatencyMs?: number;
 }

@@ -93,6 +93,7 @@ export class Recorder implements Tracer {
       outputTokens: outcome.outputTokens,
       cachedTokens: outcome.cachedTokens,
       priority: spec.priority ?? 0,
+      lora: spec.lora,
       finishReason: outcome.reason,
       ttftMs: first === undefined ? undefined : msFromNs(first - arrivedAt),
       gapsMs: times.slice(1).map((at, i) => msFromNs(at - times[i]!)),

@@ -26,6 +26,8 @@ export interface RecordedRequest {
   readonly outputTokens: number;
   readonly cachedTokens: number;
   readonly priority: number;
+  /** Name of its LoRA adapter. */
+  readonly lora?: string | undefined;
   readonly finishReason: FinishReason;
   /** Arrival to first token; absent: there was none. */
   readonly ttftMs: number | undefined;
@@ -49,6 +51,7 @@ export function lineOf(request: RecordedRequest): string {
     output_tokens: request.outputTokens,
     cached_tokens: request.cachedTokens,
     priority: request.priority,
+    lora: request.lora,
     finish_reason: request.finishReason,
     ttft_ms: ttftMs === undefined ? null : rounded(ttftMs),
     gaps_ms: request.gapsMs.map(rounded),
@@ -100,7 +103,7 @@ export function openRecording(path: string, options?: ReadOptions): TraceSource 
     next() {
       const request = requests[next++];
       if (!request) return undefined;
-      const { id, promptTokens, outputTokens, priority, prompt } = request;
+      const { id, promptTokens, outputTokens, priority, lora, prompt } = request;
       // One who left before a token came asked for some all the same.
       const maxTokens = Math.max(1, outputTokens);
       const spec: RequestSpec = {
@@ -108,6 +111,7 @@ export function openRecording(path: string, options?: ReadOptions): TraceSource 
         promptTokens,
         maxTokens,
         priority,
+        ...(lora !== undefined && { lora }),
         ...(prompt && { prompt }),
       };
       return { at: Math.round((request.arrivalMs - originMs) * NS_PER_MS), spec };
@@ -180,6 +184,7 @@ function requestOf(row: Row, at: string): RecordedRequest {
     outputTokens: count('output_tokens', 0),
     cachedTokens: row.cached_tokens === undefined ? 0 : count('cached_tokens', 0),
     priority: typeof row.priority === 'number' ? row.priority : 0,
+    lora: typeof row.lora === 'string' ? row.lora : undefined,
     finishReason,
     ttftMs: row.ttft_ms == null ? undefined : number('ttft_ms'),
     gapsMs: gaps as number[],

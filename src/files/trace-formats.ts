@@ -16,6 +16,8 @@ export interface TraceFormat {
     readonly id?: string;
     /** Ids of the prompt's blocks: equal ids are equal tokens at equal places. */
     readonly hashIds?: string;
+    /** Name of the LoRA adapter, in rows that have one. */
+    readonly lora?: string;
   };
   /** How the time is written: a date of wall clock, or a number of these. */
   readonly timeUnit: 'date' | 's' | 'ms' | 'ns';
@@ -63,6 +65,7 @@ export const TRACE_FORMATS: readonly TraceFormat[] = [
       promptTokens: 'prompt_tokens',
       outputTokens: 'output_tokens',
       id: 'request_id',
+      lora: 'lora',
     },
     timeUnit: 'ms',
   },
@@ -75,6 +78,7 @@ export const TRACE_FORMATS: readonly TraceFormat[] = [
       promptTokens: 'input_length',
       outputTokens: 'output_length',
       hashIds: 'hash_ids',
+      lora: 'lora',
     },
     timeUnit: 'ms',
   },
@@ -88,6 +92,7 @@ export const TRACE_FORMATS: readonly TraceFormat[] = [
       promptTokens: 'input_length',
       outputTokens: 'output_length',
       hashIds: 'hash_ids',
+      lora: 'lora',
     },
     timeUnit: 's',
   },
@@ -107,6 +112,7 @@ export const TRACE_FORMATS: readonly TraceFormat[] = [
       promptTokens: 'prompt_tokens',
       outputTokens: 'output_tokens',
       id: 'request_id',
+      lora: 'lora',
     },
     timeUnit: 'ms',
   },

@@ -201,6 +201,7 @@ class CsvTrace extends TraceRows {
   readonly #prompt: number;
   readonly #output: number;
   readonly #id: number;
+  readonly #lora: number;
 
   constructor(lines: LineReader, format: TraceFormat, names: readonly string[]) {
     super(lines, format);
@@ -211,6 +212,7 @@ class CsvTrace extends TraceRows {
     this.#prompt = column(format.fields.promptTokens);
     this.#output = column(format.fields.outputTokens);
     this.#id = format.fields.id === undefined ? -1 : column(format.fields.id);
+    this.#lora = format.fields.lora === undefined ? -1 : column(format.fields.lora);
   }
 
   next(): Arrival | undefined {
@@ -232,7 +234,12 @@ class CsvTrace extends TraceRows {
     const promptTokens = this.tokens(fields.promptTokens, cells[this.#prompt]);
     const maxTokens = this.tokens(fields.outputTokens, cells[this.#output]);
     const id = cells[this.#id];
-    return { at, spec: id ? { id, promptTokens, maxTokens } : { promptTokens, maxTokens } };
+    const spec: Mutable<RequestSpec> = id
+      ? { id, promptTokens, maxTokens }
+      : { promptTokens, maxTokens };
+    const lora = cells[this.#lora];
+    if (lora) spec.lora = lora;
+    return { at, spec };
   }
 }
 
@@ -258,6 +265,8 @@ class JsonlTrace extends TraceRows {
     const spec: Mutable<RequestSpec> = { promptTokens, maxTokens };
     const id = fields.id && row[fields.id];
     if (id !== undefined) spec.id = String(id);
+    const lora = fields.lora && row[fields.lora];
+    if (lora != null && lora !== '') spec.lora = String(lora);
     const hashIds = fields.hashIds && row[fields.hashIds];
     if (hashIds !== undefined) spec.prompt = this.#segments(hashIds, promptTokens);
     return { at, spec };

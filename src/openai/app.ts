@@ -175,10 +175,15 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
   return app;
 }
 
-function modelBody({ id, created, maxModelLen }: LiveModel, profile: ApiProfile): object {
+function modelBody({ id, created, lora, maxModelLen }: LiveModel, profile: ApiProfile): object {
   const body = { id, object: 'model', created, owned_by: 'llmservingsim' };
   return profile === 'vllm'
-    ? { ...body, root: id, parent: null, max_model_len: maxModelLen }
+    ? {
+        ...body,
+        root: lora?.path ?? id,
+        parent: lora?.parent ?? null,
+        max_model_len: maxModelLen,
+      }
     : { ...body, max_model_len: maxModelLen };
 }
 

@@ -10,6 +10,8 @@ import type { ChatTemplate, Tokenizer } from '../text/index.js';
 export interface LiveModel {
   /** As clients name it. */
   readonly id: string;
+  /** The LoRA adapter that this name stands for, where its files are, and the model it belongs to. */
+  readonly lora?: { readonly name: string; readonly path: string; readonly parent: string };
   /** Tokens of the context window, prompt and answer together. */
   readonly maxModelLen: number;
   /** Unix time in seconds since when it is served. */

@@ -64,6 +64,7 @@ function planAnswer(options: PlanOptions, seed: number, maxTokens: number): Answ
     priority: request.priority,
     prompt: prompt.segments,
     outputContent: contentOfAnswer(output.text()),
+    ...(model.lora && { lora: model.lora.name }),
     ...(request.cacheSalt !== undefined && { cacheSalt: request.cacheSalt }),
   };
   return { spec, output, seed };

@@ -50,6 +50,7 @@ function poolLines(pool: ResolvedPool): string[] {
         : []),
       ['    − activations', gib(kv.activationBytes)],
       ['    − context and libraries', gib(kv.nonTorchBytes)],
+      ...(kv.loraBytes > 0 ? [['    − slots of adapters', gib(kv.loraBytes)]] : []),
       ['    = KV cache', gib(kv.kvBytes)],
     ]),
     `    ${grouped(scheduler.numGpuBlocks)} blocks of ${scheduler.blockSize} tokens ` +

@@ -40,6 +40,7 @@ export function humanReport(run: Run, findings: Findings = findingsOf(run)): str
           ['Batch', batchLine(findings)],
           ['Preemptions', grouped(findings.numPreemptions)],
           ...(findings.speculation ? [['Speculation', speculationLine(findings.speculation)]] : []),
+          ...adapterRows(run),
           ['Busy', busyLine(findings)],
           ...(findings.step ? stepRows(findings.step) : []),
           ...resourceRows(resourcesOf(run), run.pricePerGpuHour),
@@ -195,6 +196,22 @@ function speculationLine(counts: SpeculationCounts): string {
     `${percent(rate)} of ${plural(counts.draftTokens, 'draft')} held (by position ${perPosition.map(percent).join(', ')}); ` +
     `${length.toFixed(2)} tokens per verification`
   );
+}
+
+/** How adapters came and went, where there are any. */
+function adapterRows({ report, pools }: Run): string[][] {
+  const all = report.instances.flatMap(({ lora }) => (lora ? [lora] : []));
+  const slots = pools.find(({ deployment }) => deployment.lora)?.deployment.lora?.maxLoras;
+  if (all.length === 0 || slots === undefined) return [];
+  const sum = (key: 'loads' | 'fetches' | 'evictions' | 'loadNs') =>
+    all.reduce((total, lora) => total + lora[key], 0);
+  return [
+    [
+      'Adapters',
+      `${plural(sum('loads'), 'load')} into ${plural(slots, 'slot')}, ${grouped(sum('fetches'))} of them from disk; ` +
+        `${plural(sum('evictions'), 'eviction')}; steps waited ${duration(sum('loadNs') / 1e6)}`,
+    ],
+  ];
 }
 
 const BOUND_WORDS: Readonly<Record<string, string>> = {

@@ -21,6 +21,7 @@ export const ROW_COLUMNS = [
   'num_preemptions',
   'instance',
   'finish_reason',
+  'lora',
 ] as const;
 
 export type RequestRow = { readonly [K in (typeof ROW_COLUMNS)[number]]: string | number | null };
@@ -44,6 +45,7 @@ export function rowOf(outcome: RequestOutcome): RequestRow {
     num_preemptions: outcome.numPreemptions,
     instance: outcome.instance < 0 ? null : outcome.instance,
     finish_reason: outcome.reason,
+    lora: outcome.spec.lora ?? null,
   };
 }
 

@@ -148,6 +148,13 @@ function simulationJson(run: Run, findings: Findings): Json {
         draft_tokens: instance.speculation.draftTokens,
         accepted_tokens: instance.speculation.acceptedTokens,
       }),
+      ...(instance.lora && {
+        lora_loads: instance.lora.loads,
+        lora_fetches: instance.lora.fetches,
+        lora_evictions: instance.lora.evictions,
+        lora_cpu_evictions: instance.lora.cpuEvictions,
+        lora_load_ms: instance.lora.loadNs / 1e6,
+      }),
     })),
     warnings,
   };
@@ -224,6 +231,11 @@ export function poolJson(pool: ResolvedPool): Json {
       async_scheduling: scheduler.asyncScheduling,
       input_latency_ms: pool.inputLatencyNs / 1e6,
       speculative_config: spec.speculation ? speculativeConfigJson(spec.speculation) : null,
+      ...(deployment.lora && {
+        max_loras: deployment.lora.maxLoras,
+        max_lora_rank: deployment.lora.rank,
+        max_cpu_loras: scheduler.lora?.maxCpuLoras,
+      }),
     },
     kv: {
       memory_bytes: kv.memoryBytes,
@@ -232,6 +244,7 @@ export function poolJson(pool: ResolvedPool): Json {
       draft_weight_bytes: kv.draftWeightBytes,
       activation_bytes: kv.activationBytes,
       non_torch_bytes: kv.nonTorchBytes,
+      ...(deployment.lora && { lora_bytes: kv.loraBytes }),
       kv_bytes: kv.kvBytes,
       bytes_per_block: kv.bytesPerBlock,
       num_blocks: scheduler.numGpuBlocks,

@@ -40,6 +40,8 @@ export interface ServedModel {
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
   readonly maxModelLen: number;
+  /** The LoRA adapter that this name stands for. */
+  readonly lora?: { readonly name: string };
 }
 
 /** The live server. */

@@ -1,4 +1,7 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import OpenAI from 'openai';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type RunningServer, startServer } from '../../src/cli/commands/server.js';
@@ -54,6 +57,24 @@ const until = async (condition: () => boolean | Promise<boolean>) => {
 };
 
 describe('llmservingsim server', () => {
+  it('serves adapters under names of their own', async () => {
+    const record = join(mkdtempSync(join(tmpdir(), 'lora-')), 'recording.jsonl');
+    const flags = { enableLora: true, loraModules: ['sql=adapters/sql'], apiProfile: 'vllm' };
+    const server = await serve({ ...flags, record });
+    const listed = (await (await fetch(`${server.url}/v1/models`)).json()) as { data: object[] };
+    expect(listed.data.slice(1)).toMatchObject([
+      { id: 'sql', root: 'adapters/sql', parent: model },
+    ]);
+    const answer = await openai(server).chat.completions.create({ model: 'sql', messages });
+    expect(answer.model).toBe('sql');
+    await server.stop();
+    const [line] = readFileSync(record, 'utf8').split('\n');
+    expect(JSON.parse(line!)).toMatchObject({ lora: 'sql' });
+    rmSync(dirname(record), { recursive: true });
+    await expect(serve({ loraModules: ['sql=x'] })).rejects.toThrow('--lora-modules: expected an');
+    await expect(serve({ loraModules: ['sql'] })).rejects.toThrow('expected name=path');
+  });
+
   it('answers the official SDK, streamed and not, with the same text', async () => {
     const client = openai(await serve());
     const ask = { model, messages, max_tokens: 30, seed: 7 };

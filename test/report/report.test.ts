@@ -95,6 +95,7 @@ describe('row of a request', () => {
       num_preemptions: 2,
       instance: 1,
       finish_reason: 'length',
+      lora: null,
     });
   });
 

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmservingsim/v1/workload.proto.
  */
 export const file_llmservingsim_v1_workload: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sbG1zZXJ2aW5nc2ltL3YxL3dvcmtsb2FkLnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIsoCCghXb3JrbG9hZBIxCgZyYW5kb20YASABKAsyHy5sbG1zZXJ2aW5nc2ltLnYxLlJhbmRvbURhdGFzZXRIABIoCgV0cmFjZRgCIAEoCzIXLmxsbXNlcnZpbmdzaW0udjEuVHJhY2VIABIxCghyZXF1ZXN0cxgDIAEoCzIdLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdExpc3RIABITCgtudW1fcHJvbXB0cxgEIAEoDRIUCgxyZXF1ZXN0X3JhdGUYBSABKAESEgoKYnVyc3RpbmVzcxgGIAEoARIXCg9tYXhfY29uY3VycmVuY3kYByABKA0SGAoQcmFtcF91cF9zdHJhdGVneRgIIAEoCRIZChFyYW1wX3VwX3N0YXJ0X3JwcxgJIAEoARIXCg9yYW1wX3VwX2VuZF9ycHMYCiABKAFCCAoGc291cmNlInsKDVJhbmRvbURhdGFzZXQSGAoQcmFuZG9tX2lucHV0X2xlbhgBIAEoDRIZChFyYW5kb21fb3V0cHV0X2xlbhgCIAEoDRIaChJyYW5kb21fcmFuZ2VfcmF0aW8YAyABKAESGQoRcmFuZG9tX3ByZWZpeF9sZW4YBCABKA0iNAoFVHJhY2USDAoEcGF0aBgBIAEoCRIOCgZmb3JtYXQYAiABKAkSDQoFc3BlZWQYAyABKAEiOgoLUmVxdWVzdExpc3QSKwoIcmVxdWVzdHMYASADKAsyGS5sbG1zZXJ2aW5nc2ltLnYxLlJlcXVlc3QicQoHUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCmFycml2YWxfbXMYAiABKAESFQoNcHJvbXB0X3Rva2VucxgDIAEoDRIVCg1vdXRwdXRfdG9rZW5zGAQgASgNEhAKCHByaW9yaXR5GAUgASgFYgZwcm90bzM");
+  fileDesc("Ch9sbG1zZXJ2aW5nc2ltL3YxL3dvcmtsb2FkLnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIvACCghXb3JrbG9hZBIxCgZyYW5kb20YASABKAsyHy5sbG1zZXJ2aW5nc2ltLnYxLlJhbmRvbURhdGFzZXRIABIoCgV0cmFjZRgCIAEoCzIXLmxsbXNlcnZpbmdzaW0udjEuVHJhY2VIABIxCghyZXF1ZXN0cxgDIAEoCzIdLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdExpc3RIABITCgtudW1fcHJvbXB0cxgEIAEoDRIUCgxyZXF1ZXN0X3JhdGUYBSABKAESEgoKYnVyc3RpbmVzcxgGIAEoARIXCg9tYXhfY29uY3VycmVuY3kYByABKA0SGAoQcmFtcF91cF9zdHJhdGVneRgIIAEoCRIZChFyYW1wX3VwX3N0YXJ0X3JwcxgJIAEoARIXCg9yYW1wX3VwX2VuZF9ycHMYCiABKAESEQoJbnVtX2xvcmFzGBQgASgNEhEKCWxvcmFfemlwZhgVIAEoAUIICgZzb3VyY2UiewoNUmFuZG9tRGF0YXNldBIYChByYW5kb21faW5wdXRfbGVuGAEgASgNEhkKEXJhbmRvbV9vdXRwdXRfbGVuGAIgASgNEhoKEnJhbmRvbV9yYW5nZV9yYXRpbxgDIAEoARIZChFyYW5kb21fcHJlZml4X2xlbhgEIAEoDSI0CgVUcmFjZRIMCgRwYXRoGAEgASgJEg4KBmZvcm1hdBgCIAEoCRINCgVzcGVlZBgDIAEoASI6CgtSZXF1ZXN0TGlzdBIrCghyZXF1ZXN0cxgBIAMoCzIZLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdCJ/CgdSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKYXJyaXZhbF9tcxgCIAEoARIVCg1wcm9tcHRfdG9rZW5zGAMgASgNEhUKDW91dHB1dF90b2tlbnMYBCABKA0SEAoIcHJpb3JpdHkYBSABKAUSDAoEbG9yYRgKIAEoCWIGcHJvdG8z");
 
 /**
  * A load: exactly one source, and how it is paced.
@@ -99,6 +99,20 @@ export type Workload = Message<"llmservingsim.v1.Workload"> & {
    * @generated from field: double ramp_up_end_rps = 10;
    */
   rampUpEndRps: number;
+
+  /**
+   * LoRA adapters that requests are spread over; 0 = those of the trace, or none.
+   *
+   * @generated from field: uint32 num_loras = 20;
+   */
+  numLoras: number;
+
+  /**
+   * Exponent of the Zipf distribution of adapters; 0 = uniform (default).
+   *
+   * @generated from field: double lora_zipf = 21;
+   */
+  loraZipf: number;
 };
 
 /**
@@ -246,6 +260,13 @@ export type Request = Message<"llmservingsim.v1.Request"> & {
    * @generated from field: int32 priority = 5;
    */
   priority: number;
+
+  /**
+   * Name of its LoRA adapter; empty = the model itself.
+   *
+   * @generated from field: string lora = 10;
+   */
+  lora: string;
 };
 
 /**

@@ -30,6 +30,7 @@ import {
 } from '../../text/index.js';
 import { instancesOf } from '../compose.js';
 import { LiveMetrics } from './live-metrics.js';
+import type { LoraModule } from './server-flags.js';
 
 export interface LiveServiceOptions {
   readonly pools: readonly ResolvedPool[];
@@ -44,6 +45,8 @@ export interface LiveServiceOptions {
   readonly playback?: string | undefined;
   /** Names clients may use for the first model, instead of its own. */
   readonly servedModelNames: readonly string[];
+  /** LoRA adapters of the first model, by the names under which clients ask for them. */
+  readonly loraModules: readonly LoraModule[];
   readonly tokenizer: string | undefined;
   readonly onLag: (lagMs: number) => void;
 }
@@ -102,17 +105,20 @@ export class ClusterService implements LiveService {
       served.push({ name, cluster, pools });
       const { tokenizer, note } = await tokenizerFor(name, options.tokenizer);
       notes.push(note, ...pools.flatMap((pool) => pool.notes));
-      const names = served.length === 1 ? options.servedModelNames : [];
-      for (const id of names.length > 0 ? names : [name]) {
-        models.push({
-          cluster,
-          pools,
-          id,
-          created,
-          tokenizer,
-          maxModelLen: Math.max(...pools.map((pool) => pool.scheduler.maxModelLen)),
-          template: chatTemplateOf(name),
-        });
+      const isFirst = served.length === 1;
+      const names =
+        isFirst && options.servedModelNames.length > 0 ? options.servedModelNames : [name];
+      const model = {
+        cluster,
+        pools,
+        created,
+        tokenizer,
+        maxModelLen: Math.max(...pools.map((pool) => pool.scheduler.maxModelLen)),
+        template: chatTemplateOf(name),
+      };
+      for (const id of names) models.push({ ...model, id });
+      for (const lora of isFirst ? checkedModules(options.loraModules, names, pools) : []) {
+        models.push({ ...model, id: lora.name, lora: { ...lora, parent: names[0]! } });
       }
     }
     return new ClusterService(served, models, [...new Set(notes)], recording);
@@ -182,6 +188,26 @@ function answeredSoFar(served: readonly Served[]): string {
     tokens += cluster.counts.outputTokens;
   }
   return `${requests} ${requests === 1 ? 'request' : 'requests'} and ${tokens} tokens answered so far`;
+}
+
+/** @throws {ConfigError} for adapters without a place to run, and for names that are taken. */
+function checkedModules(
+  modules: readonly LoraModule[],
+  names: readonly string[],
+  pools: readonly ResolvedPool[],
+): readonly LoraModule[] {
+  if (modules.length > 0 && pools.some(({ deployment }) => !deployment.lora)) {
+    const hint = 'Add --enable-lora, and as many --max-loras as a step may have.';
+    throw new ConfigError(
+      '--lora-modules',
+      'an engine that serves adapters',
+      modules[0]!.name,
+      hint,
+    );
+  }
+  const taken = modules.find(({ name }) => names.includes(name));
+  if (taken) throw new ConfigError('--lora-modules', 'a name no model has', taken.name);
+  return modules;
 }
 
 function groupByModel(pools: readonly ResolvedPool[]): Map<string, ResolvedPool[]> {

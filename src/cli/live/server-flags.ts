@@ -22,6 +22,7 @@ const LISTENS: readonly Row[] = [
 const BEHAVES: readonly Row[] = [
   ['--speed <x>', 'simulated seconds per second (1); inf: answer as fast as possible'],
   ['--served-model-name <names...>', 'names clients may use, instead of --model'],
+  ['--lora-modules <names...>', 'adapters as models: name=path or {"name":…} (with --enable-lora)'],
   ['--api-profile <name>', 'frames and errors as of: openai (default), vllm'],
   ['--api-key <key>', 'requests must carry this key'],
   ['--tokenizer <file>', 'tokenizer.json of the model; default: the nearest built-in vocabulary'],
@@ -56,6 +57,8 @@ export interface ServerOptions {
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
   readonly speed: number;
   readonly servedModelNames: readonly string[];
+  /** LoRA adapters that clients may ask for by name. */
+  readonly loraModules: readonly LoraModule[];
   readonly profile: ApiProfile;
   readonly apiKey: string | undefined;
   readonly tokenizer: string | undefined;
@@ -66,6 +69,38 @@ export interface ServerOptions {
   readonly playback: string | undefined;
   readonly verbose: boolean;
   readonly logJson: boolean;
+}
+
+export interface LoraModule {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** `name=path`, or an object in JSON, as vLLM takes them. The path is told to clients and never read. */
+function loraModulesOf(given: unknown): LoraModule[] {
+  const texts = Array.isArray(given) ? (given as string[]) : [];
+  const modules = texts.map((text) => {
+    const module = text.trimStart().startsWith('{') ? fromJson(text) : fromPair(text);
+    if (module) return module;
+    const example = '{"name": "sql", "path": "adapters/sql"}';
+    throw new ConfigError('--lora-modules', `name=path, or ${example}`, text);
+  });
+  const twice = modules.find(({ name }, i) => modules.findIndex((m) => m.name === name) < i);
+  if (twice) throw new ConfigError('--lora-modules', 'names that differ', twice.name);
+  return modules;
+}
+
+function fromPair(text: string): LoraModule | undefined {
+  const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  return name === undefined || path === undefined ? undefined : { name, path };
+}
+
+function fromJson(text: string): LoraModule | undefined {
+  try {
+    const { name, path } = JSON.parse(text);
+    if (typeof name === 'string' && name !== '' && typeof path === 'string') return { name, path };
+  } catch {}
+  return undefined;
 }
 
 export const DEFAULT_MODEL = 'meta-llama/Llama-3.1-8B-Instruct';
@@ -104,6 +139,7 @@ export function serverOptions(flags: Flags): ServerOptions {
     tls: tlsOf(text('sslCertfile'), text('sslKeyfile')),
     speed: speedOf(text('speed')),
     servedModelNames: Array.isArray(flags.servedModelName) ? flags.servedModelName : [],
+    loraModules: loraModulesOf(flags.loraModules),
     profile,
     apiKey: text('apiKey'),
     tokenizer: text('tokenizer'),

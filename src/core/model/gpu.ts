@@ -28,6 +28,18 @@ export interface GpuSpec {
     /** Per direction and GPU. */
     readonly bytesPerS: number;
   };
+  /** To the memory of its host, per direction. Absent: `DEFAULT_HOST_LINK`. */
+  readonly hostLink?: HostLink;
   readonly boardPowerW: number;
   readonly source: string;
 }
+
+export interface HostLink {
+  readonly kind: 'pcie' | 'c2c';
+  readonly bytesPerS: number;
+}
+
+/** PCIe 4.0 × 16, of which most servers have at least that much. */
+export const DEFAULT_HOST_LINK: HostLink = { kind: 'pcie', bytesPerS: 32e9 };
+
+export const hostLinkOf = ({ hostLink }: GpuSpec): HostLink => hostLink ?? DEFAULT_HOST_LINK;

@@ -10,6 +10,7 @@ import { attentionCost, decodeAttention, queriesOf } from './attention.js';
 import type { Drafting } from './drafting.js';
 import { draftingRows } from './explain-drafting.js';
 import { type Deployment, headOperators, layerOperators, stageOperators } from './layers.js';
+import { loraOperators } from './lora.js';
 import { stepSeconds } from './step-cost.js';
 import { operatorRow, plain, type StepRow } from './step-row.js';
 
@@ -37,8 +38,11 @@ export function explainStep(resolved: Explainable, shape: StepShape): StepExplan
   const layers = layerOperators(d, tokens, shape.otherTokens);
   const head = headOperators(d, shape.numSampled + drafts);
   const { drafting, cost } = resolved;
+  const adapters = loraOperators(d, shape.loraTokens ?? 0, shape.numAdapters ?? 0);
   const all: StepRow[] = [
-    ...[...layers, ...stageOperators(d, tokens), ...head].map((op) => operatorRow(d, op)),
+    ...[...layers, ...adapters, ...stageOperators(d, tokens), ...head].map((op) =>
+      operatorRow(d, op),
+    ),
     ...attentionRows(d, shape),
     ...(drafting ? draftingRows(drafting, shape, cost.window) : []),
     ...hostRows(d, shape),

@@ -1,7 +1,7 @@
 /**
  * How many tokens of KV a GPU holds beside the weights, as a breakdown a user can check.
  *
- *   vLLM:          memory · utilisation − weights − activations − other
+ *   vLLM:          memory · utilisation − weights − activations − other − slots of adapters
  *   TensorRT-LLM:  fraction · (usable · memory − weights − reserve)
  *
  * A token costs the bytes of layers whose cache grows with it. A window or a recurrent state belongs
@@ -18,6 +18,7 @@ import { kvHeadsPerGpu } from '../model/parallelism.js';
 import type { Bytes } from '../units.js';
 import type { Drafter } from './drafting.js';
 import type { Deployment } from './layers.js';
+import { slotBytes } from './lora.js';
 
 export interface KvCapacity {
   /** Of one GPU. */
@@ -28,6 +29,8 @@ export interface KvCapacity {
   readonly draftWeightBytes: Bytes;
   readonly activationBytes: Bytes;
   readonly nonTorchBytes: Bytes;
+  /** Slots of LoRA adapters. */
+  readonly loraBytes: Bytes;
   /** What is left; negative when the model does not fit. */
   readonly kvBytes: Bytes;
   readonly bytesPerToken: number;
@@ -56,10 +59,12 @@ export function kvCapacity(d: Deployment, options: KvOptions, drafter?: Drafter)
     : engine.memory.nonTorchBytes;
   const activations =
     engine.memory.reserveBytes > 0 ? engine.memory.reserveBytes : activationBytes(d, options);
+  const loraBytes = d.lora ? d.lora.maxLoras * slotBytes(d, d.lora.rank) : 0;
   const kvBytes =
     engine.memory.of === 'total'
-      ? memoryBytes * options.utilization - weights - activations - nonTorchBytes
-      : options.utilization * (engine.memory.usable * memoryBytes - weights - activations);
+      ? memoryBytes * options.utilization - weights - activations - nonTorchBytes - loraBytes
+      : options.utilization *
+        (engine.memory.usable * memoryBytes - weights - activations - loraBytes);
   const bytesPerToken = kvBytesPerToken(d) + (drafter?.kvBytesPerToken ?? 0);
   const bytesPerBlock = bytesPerToken * options.blockSize;
   const numBlocks = Math.max(0, Math.floor(kvBytes / bytesPerBlock));
@@ -70,6 +75,7 @@ export function kvCapacity(d: Deployment, options: KvOptions, drafter?: Drafter)
     draftWeightBytes,
     activationBytes: activations,
     nonTorchBytes,
+    loraBytes,
     kvBytes,
     bytesPerToken,
     bytesPerBlock,

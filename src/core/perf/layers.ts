@@ -12,6 +12,7 @@ import { kvHeadsPerGpu, type Layout } from '../model/parallelism.js';
 import { allReduce, exchange, send } from './collectives.js';
 import type { EngineProfile } from './engine-profile.js';
 import type { ExpertRouting } from './expert-routing.js';
+import type { LoraShape } from './lora.js';
 import { expertOperators, routingOperators } from './moe.js';
 import { type GemmShape, gemm, type Kernels, latency, type Operator, traffic } from './operator.js';
 import type { MatrixPrecision, Precision } from './precision.js';
@@ -24,6 +25,8 @@ export interface Deployment extends Kernels {
   readonly engine: EngineProfile;
   /** How tokens spread over experts; absent: evenly, at random. */
   readonly routing?: ExpertRouting;
+  /** LoRA adapters it has slots for; absent: none. */
+  readonly lora?: LoraShape;
 }
 
 /** Operators of all layers for `tokens` tokens, beside `otherTokens` of other ranks. */
@@ -130,7 +133,10 @@ export function headOperators(d: Deployment, sequences: number): Operator[] {
 }
 
 /** Projections of one attention block, on one GPU. */
-function attentionMatrices(m: ModelShape, layout: Layout): [string, Omit<GemmShape, 'rows'>][] {
+export function attentionMatrices(
+  m: ModelShape,
+  layout: Layout,
+): [string, Omit<GemmShape, 'rows'>][] {
   const { tp } = layout;
   const h = m.hiddenSize;
   if (m.mla) {

@@ -6,12 +6,12 @@
  * pools without touching a disk.
  */
 
-import type { SchedulerConfig, StepCost } from '../engine.js';
+import type { LoraConfig, SchedulerConfig, StepCost } from '../engine.js';
 import { ConfigError } from '../errors.js';
 import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
 import { Rng } from '../rng.js';
-import type { PoolSpec } from '../scenario.js';
-import { type DurationNs, GIB, NS_PER_S, nsFromMs } from '../units.js';
+import type { PoolOptions, PoolSpec } from '../scenario.js';
+import { type DurationNs, GIB, NS_PER_S, nsFromMs, onClock } from '../units.js';
 import { linksDirectly } from './collectives.js';
 import type { Drafter, Drafting } from './drafting.js';
 import { efficiencyFor } from './efficiency.js';
@@ -21,6 +21,7 @@ import { drawPopularity, type ExpertRouting, SkewedRouting } from './expert-rout
 import { type KvCapacity, kvCapacity } from './kv-capacity.js';
 import type { Deployment } from './layers.js';
 import { engineLimits, type Limits } from './limits.js';
+import { fetchSeconds, type LoraShape, loadSeconds } from './lora.js';
 import { resolvePrecision } from './precision.js';
 import { analyticCost, resolveSpeculation } from './speculation.js';
 
@@ -66,6 +67,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
   const precision = resolvePrecision(model, gpu, efficiency, options);
   notes.push(...precision.notes);
   const routing = expertRouting(pool, seed);
+  const lora = loraOf(options);
   const deployment: Deployment = {
     model,
     gpu,
@@ -74,6 +76,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     efficiency,
     engine: data.engine,
     ...(routing && { routing }),
+    ...(lora && { lora }),
   };
   const limits = engineLimits(options, data.engine, gpu);
   const asynchronous = asyncScheduling(pool, layout, data.engine);
@@ -109,6 +112,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     policy: options.schedulingPolicy ?? 'fcfs',
     ...speculation.scheduler,
     pipelineParallelSize: layout.pp,
+    ...(lora && { lora: loraConfig(deployment, lora, options) }),
   };
   return {
     spec: pool,
@@ -128,6 +132,40 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     notes,
     level: 'analytic',
     expectedErrors: expectedErrors(data.errors ?? [], deployment),
+  };
+}
+
+/** Ranks vLLM has kernels for. */
+const LORA_RANKS = [1, 8, 16, 32, 64, 128, 256, 320, 512];
+const DEFAULT_LORA_RANK = 16;
+
+function loraOf({ enableLora, maxLoras, maxLoraRank, maxCpuLoras }: PoolOptions) {
+  const given = Object.entries({ maxLoras, maxLoraRank, maxCpuLoras }).find(([, n]) => n);
+  if (!enableLora && given) {
+    throw new ConfigError('--enable-lora', 'to be on beside other LoRA options', enableLora);
+  }
+  if (!enableLora) return undefined;
+  const rank = maxLoraRank ?? DEFAULT_LORA_RANK;
+  if (!LORA_RANKS.includes(rank)) {
+    throw new ConfigError('--max-lora-rank', `one of ${LORA_RANKS.join(', ')}`, rank);
+  }
+  return { maxLoras: maxLoras ?? 1, rank };
+}
+
+function loraConfig(
+  d: Deployment,
+  { maxLoras, rank }: LoraShape,
+  options: PoolOptions,
+): LoraConfig {
+  const { maxCpuLoras = maxLoras } = options;
+  if (maxCpuLoras < maxLoras) {
+    throw new ConfigError('--max-cpu-loras', `at least --max-loras, ${maxLoras}`, maxCpuLoras);
+  }
+  return {
+    maxLoras,
+    maxCpuLoras,
+    loadTicks: onClock(loadSeconds(d, rank)),
+    fetchTicks: onClock(fetchSeconds(d, rank)),
   };
 }
 

@@ -6,8 +6,8 @@ import type { PoolSpec, SpeculationSpec, SpeculativeMethod } from '../scenario.j
 import { DEFAULT_ACCEPTANCE } from '../sched/acceptance.js';
 import { type Drafting, draftingOf } from './drafting.js';
 import type { Deployment } from './layers.js';
+import { stepCostOf } from './lora.js';
 import { SpeculativeStepCost } from './speculative-cost.js';
-import { AnalyticStepCost } from './step-cost.js';
 
 export interface ResolvedSpeculation {
   readonly scheduler: Pick<
@@ -94,7 +94,7 @@ function speculationNotes(spec: SpeculationSpec, { model, layout }: Deployment):
 
 /** The formulas of `deployment`, and what drafting adds to them. */
 export function analyticCost(deployment: Deployment, drafting: Drafting | undefined): StepCost {
-  const cost = new AnalyticStepCost(deployment);
+  const cost = stepCostOf(deployment);
   return drafting ? new SpeculativeStepCost(cost, drafting) : cost;
 }
 

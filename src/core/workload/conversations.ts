@@ -17,6 +17,7 @@ import { ConfigError } from '../errors.js';
 import type { RandomStream, Rng } from '../rng.js';
 import type { RequestOutcome } from '../trace/tracer.js';
 import { type Milliseconds, nsFromMs, type TimeNs } from '../units.js';
+import type { AdapterChoice } from './adapters.js';
 import { type Bodies, LengthRange, type RandomLengths } from './lengths/random.js';
 import type { Arrival, Workload } from './workload.js';
 
@@ -44,6 +45,8 @@ interface Turn {
 
 interface Conversation {
   readonly number: number;
+  /** LoRA adapter of all its turns. */
+  readonly lora: string | undefined;
   readonly turns: readonly Turn[];
   /** The turn that is asked now, from 0. */
   readonly turn: number;
@@ -70,6 +73,7 @@ export class ConversationBodies implements Bodies {
     private readonly lengths: RandomLengths,
     private readonly options: ConversationOptions,
     rng: Rng,
+    private readonly adapters?: AdapterChoice,
   ) {
     const { inputLen, outputLen, rangeRatio, prefixLen } = lengths;
     const input = rng.stream('input-lengths');
@@ -88,7 +92,8 @@ export class ConversationBodies implements Bodies {
       inputLen: (i === 0 ? this.#first : this.#later).draw(),
       outputLen: this.#output.draw(),
     }));
-    const conversation = { number: this.#numConversations++, turns, turn: 0 };
+    const lora = this.adapters?.draw();
+    const conversation = { number: this.#numConversations++, lora, turns, turn: 0 };
     return this.#ask(conversation, this.#prefix, this.lengths.prefixLen);
   }
 
@@ -106,7 +111,7 @@ export class ConversationBodies implements Bodies {
     history: readonly PromptSegment[],
     historyLen: number,
   ): TurnSpec {
-    const { number, turns, turn } = conversation;
+    const { number, lora, turns, turn } = conversation;
     const { inputLen, outputLen } = turns[turn]!;
     return {
       id: `${number}-${turn}`,
@@ -114,6 +119,7 @@ export class ConversationBodies implements Bodies {
       maxTokens: outputLen,
       prompt: [...history, { content: ++this.#numContents, length: inputLen }],
       outputContent: ++this.#numContents,
+      ...(lora !== undefined && { lora }),
       conversation,
     };
   }

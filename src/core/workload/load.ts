@@ -6,11 +6,19 @@
  *   how long   --random-*                                  or as the trace says
  *   how many   --num-prompts                               or as the trace says
  *   at once    --max-concurrency
+ *   with what  --num-loras, --lora-zipf                or as the trace says
  *   in turns   --multi-turn: then rate and number are those of conversations
  */
 
 import { ConfigError } from '../errors.js';
 import { Rng } from '../rng.js';
+import {
+  AdaptedBodies,
+  AdapterChoice,
+  type AdapterOptions,
+  adaptedTrace,
+  checkAdapters,
+} from './adapters.js';
 import { gapsOf } from './arrivals/gaps.js';
 import { RAMP_UP_STRATEGIES, RampedGaps, type RampUp } from './arrivals/ramp.js';
 import { ClosedLoop } from './closed-loop.js';
@@ -38,6 +46,8 @@ export interface LoadOptions {
   readonly rampUp?: RampUp | undefined;
   /** Each drawn prompt begins a conversation. Absent: it stands alone. */
   readonly conversations?: ConversationOptions | undefined;
+  /** LoRA adapters that requests are spread over. Absent: those of the trace, or none. */
+  readonly adapters?: AdapterOptions | undefined;
 }
 
 export interface RandomSource extends RandomLengths {
@@ -69,19 +79,21 @@ export function buildLoad(options: LoadOptions, seed: number): Workload {
 function openLoad(options: LoadOptions, rng: Rng): Workload {
   const { source, conversations } = options;
   if (!conversations || source.kind !== 'random') return openRequests(options, rng);
-  const bodies = new ConversationBodies(source, conversations, rng);
+  const bodies = new ConversationBodies(source, conversations, rng, adaptersOf(options, rng));
   return new Conversations(openRequests(options, rng, bodies), bodies, conversations);
 }
 
 /** @param given what is asked, where it is not what `options` say */
 function openRequests(options: LoadOptions, rng: Rng, given?: Bodies): Workload {
-  const { source, rampUp, requestRate, numPrompts } = options;
+  const { rampUp, requestRate, numPrompts } = options;
+  const adapters = adaptersOf(options, rng);
+  const source = adapters ? adaptedSource(options.source, adapters) : options.source;
   if (source.kind === 'trace' && requestRate === undefined && !rampUp) {
     return new TraceReplay(source.open(), { speed: source.speed, numRequests: numPrompts });
   }
   const numRequests = numPrompts ?? (source.kind === 'random' ? DEFAULT_NUM_PROMPTS : undefined);
   const burstiness = options.burstiness ?? 1;
-  const bodies = given ?? openBodies(source, numRequests, rng);
+  const bodies = given ?? openBodies(source, numRequests, rng, adapters);
   const gaps = gapsOf(burstiness, rng.stream('arrivals'));
   if (rampUp) {
     const ramped = new RampedGaps(gaps, rampUp, numRequests ?? 1);
@@ -99,11 +111,23 @@ function openBodies(
   source: LoadOptions['source'],
   numRequests: number | undefined,
   rng: Rng,
+  adapters: AdapterChoice | undefined,
 ): Bodies {
-  return source.kind === 'random'
-    ? randomBodies(source, rng)
-    : new TraceBodies(source.open(), numRequests);
+  if (source.kind !== 'random') return new TraceBodies(source.open(), numRequests);
+  const bodies = randomBodies(source, rng);
+  return adapters ? new AdaptedBodies(bodies, adapters) : bodies;
 }
+
+const adaptersOf = ({ adapters }: LoadOptions, rng: Rng): AdapterChoice | undefined =>
+  adapters && new AdapterChoice(adapters, rng.stream('lora'));
+
+const adaptedSource = (
+  source: LoadOptions['source'],
+  adapters: AdapterChoice,
+): LoadOptions['source'] =>
+  source.kind === 'random'
+    ? source
+    : { ...source, open: () => adaptedTrace(source.open(), adapters) };
 
 /**
  * Refuses a load that means nothing.
@@ -136,6 +160,7 @@ export function checkLoad(options: LoadOptions, name: (field: string) => string)
     throw new ConfigError(name('trace_speed'), 'a number above 0', source.speed);
   }
   if (rampUp) checkRamp(options, rampUp, name);
+  if (options.adapters) checkAdapters(options.adapters, name);
   if (!options.conversations) return;
   checkConversations(options.conversations, name);
   if (source.kind !== 'random') {

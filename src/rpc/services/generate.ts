@@ -120,6 +120,7 @@ export class Generation {
       priority,
       outputContent: contentOfAnswer(output.text()),
       ...(prompt.segments && { prompt: prompt.segments }),
+      ...(model.lora && { lora: model.lora.name }),
     };
     return { spec, output };
   }

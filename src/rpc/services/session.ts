@@ -207,7 +207,7 @@ class Session {
   #submit({ request }: Submit): void {
     const at = 'submit.request';
     if (!request) throw invalidField(at, 'a request', undefined);
-    const { promptTokens, outputTokens, priority, arrivalMs } = request;
+    const { promptTokens, outputTokens, priority, arrivalMs, lora } = request;
     const id = request.requestId || String(this.#numNamed++);
     if (promptTokens < 1) throw invalidField(`${at}.prompt_tokens`, 'at least 1', promptTokens);
     if (outputTokens < 1) throw invalidField(`${at}.output_tokens`, 'at least 1', outputTokens);
@@ -217,7 +217,13 @@ class Session {
     if (this.#simulation.isUnfinished(id)) {
       throw invalidField(`${at}.request_id`, 'an id no unfinished request has', id);
     }
-    const spec = { id, promptTokens, maxTokens: outputTokens, priority } satisfies RequestSpec;
+    const spec = {
+      id,
+      promptTokens,
+      maxTokens: outputTokens,
+      priority,
+      ...(lora && { lora }),
+    } satisfies RequestSpec;
     this.#simulation.submit(spec, nsFromMs(arrivalMs));
   }
 

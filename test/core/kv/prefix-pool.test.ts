@@ -104,6 +104,13 @@ describe('PrefixPool', () => {
     expect(prefill({ ...prompt([1, 9]), cacheSalt: 'a' }).hit).toBe(8);
   });
 
+  it('separates the same name as a salt, as an adapter and as both', () => {
+    const { prefill } = world();
+    const kinds = [{ cacheSalt: 'a' }, { lora: 'a' }, { cacheSalt: 'a', lora: 'a' }];
+    for (const kind of kinds) expect(prefill({ ...prompt([1, 5]), ...kind }).hit).toBe(0);
+    for (const kind of kinds) expect(prefill({ ...prompt([1, 5]), ...kind }).hit).toBe(4);
+  });
+
   it('finds what a decode has written when it is asked for, and says when more comes', () => {
     const { prefill, decodes, pool, request } = world();
     const answering = prefill({ ...prompt([1, 4]), outputContent: 9 }).request;
