@@ -185,6 +185,21 @@ export interface SchedulerConfig {
   readonly speculativeMethod?: 'ngram' | 'draft_model' | 'eagle';
   /** LoRA adapters; absent: a name of one only separates prefix caches. */
   readonly lora?: LoraConfig;
+  /** Where KV goes that the prefix cache forgets, from fast to slow; absent: nowhere. */
+  readonly kvTiers?: readonly KvTierConfig[];
+}
+
+/** A place for KV below the GPU, and its link. */
+export interface KvTierConfig {
+  readonly name: string;
+  /** May be infinite. */
+  readonly capacityBlocks: number;
+  /** Of one block on all GPUs together. */
+  readonly bytesPerBlock: number;
+  readonly readNsPerBlock: number;
+  readonly writeNsPerBlock: number;
+  /** From asking to the first byte. */
+  readonly latencyNs: number;
 }
 
 /** Where adapters have room, and for how long a step waits for one that is not on the GPU. */

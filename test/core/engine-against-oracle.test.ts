@@ -7,19 +7,12 @@
  */
 
 import { describe, expect, it } from 'vitest';
-import { createEngine } from '../../src/core/cluster/cluster.js';
-import { type RandomStream, Rng } from '../../src/core/rng.js';
-import type { Tracer } from '../../src/core/trace/tracer.js';
-import {
-  acceptanceOf,
-  engineReplayers,
-  schedulerConfig,
-  specsOf,
-} from '../parity/engine-replay.js';
+import { Rng } from '../../src/core/rng.js';
+import { engineReplayers } from '../parity/engine-replay.js';
 import { compare, type GoldenScenario, type Replay } from '../parity/golden.js';
-import { checkLaws } from '../support/laws.js';
+import { runInTime } from '../support/in-time.js';
 import { replay } from '../support/oracle/replay.js';
-import { replayInTime, type TimedScenario } from '../support/oracle/timed.js';
+import { replayInTime } from '../support/oracle/timed.js';
 import { type Features, randomScenario, randomTimedScenario } from '../support/random-scenario.js';
 
 const RUNS = Number(process.env.PROPERTY_RUNS ?? 1);
@@ -95,7 +88,7 @@ describe('the engine in time', () => {
         const ended = (rows: readonly { readonly id: number }[]) =>
           rows.filter(({ id }) => oracle.requests[id]!.end !== 'unfinished');
         for (const cuts of [undefined, new Rng(seed).stream('cuts')]) {
-          const rows = inTime(scenario, cuts);
+          const rows = runInTime(scenario, { cuts });
           expect({ seed, cuts: cuts !== undefined, rows: ended(rows) }).toEqual({
             seed,
             cuts: cuts !== undefined,
@@ -106,70 +99,3 @@ describe('the engine in time', () => {
     });
   }
 });
-
-type Row = ReturnType<typeof replayInTime>['requests'][number];
-
-function inTime(scenario: TimedScenario, cuts: RandomStream | undefined): Row[] {
-  const ids = new Map<number, number>();
-  const rows: Row[] = scenario.requests.map((_, id) => ({
-    id,
-    end: 'unfinished',
-    outputTokens: 0,
-    numPreemptions: 0,
-    cachedTokens: 0,
-    scheduledAt: null,
-    firstTokenAt: null,
-    lastTokenAt: null,
-    endedAt: null,
-  }));
-  const tracer: Tracer = {
-    requestFinish(outcome) {
-      const id = ids.get(outcome.handle)!;
-      rows[id] = {
-        id,
-        end: outcome.reason === 'abort' ? 'abort' : 'length',
-        outputTokens: outcome.outputTokens,
-        numPreemptions: outcome.numPreemptions,
-        cachedTokens: outcome.cachedTokens,
-        scheduledAt: outcome.scheduledAt ?? null,
-        firstTokenAt: outcome.firstTokenAt ?? null,
-        lastTokenAt: outcome.lastTokenAt ?? null,
-        endedAt: outcome.endedAt,
-      };
-    },
-  };
-  const engine = createEngine({
-    instances: [
-      {
-        pool: 0,
-        scheduler: schedulerConfig(scenario.config, scenario.adapterTicks),
-        cost: scenario.cost,
-        acceptance: () => acceptanceOf(scenario.config),
-      },
-    ],
-    router: 'round_robin',
-    seed: 0,
-    inputLatencyNs: 0,
-    tracer,
-  });
-  const specs = specsOf(scenario.requests, scenario.config);
-  const handles = scenario.requests.map((request, id) => {
-    const handle = engine.submit(request.at, specs[id]!);
-    ids.set(handle, id);
-    return handle;
-  });
-  const cancels = scenario.requests
-    .flatMap(({ cancelAt }, id) => (cancelAt === undefined ? [] : [{ id, cancelAt }]))
-    .sort((a, b) => a.cancelAt - b.cancelAt || a.id - b.id);
-  for (const { id, cancelAt } of cancels) engine.cancel(cancelAt, handles[id]!);
-  for (let at = engine.nextEventAt(); at !== undefined; at = engine.nextEventAt()) {
-    // A cut: time stops inside the run, and a command that changes nothing ends it there.
-    if (cuts && at > engine.now + 1 && cuts.next() < 0.5) {
-      const inside = cuts.integer(engine.now, at - 1);
-      engine.advanceTo(inside);
-      engine.cancel(inside, engine.submit(at + 1e15, { promptTokens: 1, maxTokens: 1 }));
-    } else engine.advanceTo(at);
-    checkLaws(engine);
-  }
-  return rows;
-}

@@ -84,19 +84,40 @@ function checkInstance({ scheduler, kv, config }: Instance): void {
   invariant(context === decodes.sumComputed, 'Σ context = recount');
   invariant(numMembers === set.numMembers, 'members = those neither in the aggregate nor in limbo');
   invariant(numLimbo === set.numLimbo, 'limbo = members that await their end');
-  invariant(
-    used - kv.sharedBlocks + kv.free === kv.capacity,
-    'used (shared ones once) + free = blocks of the pool',
-  );
   if (set.adapters) {
     invariant(adapters.size === set.adapters.numActive, 'adapters in use = recount');
     invariant(adapters.size <= config.scheduler.lora!.maxLoras, 'no more adapters run than fit');
     invariant(loraDecodes === set.adapters.numDecodes, 'decodes with adapters = recount');
   }
   let queued = 0;
+  let held = 0;
   for (const request of waiting) {
     queued++;
-    invariant(request.phase === 'waiting' && request.computed === 0, 'who waits holds nothing');
+    const holds = request.phase === 'loading' || request.computed > 0;
+    invariant(!holds || kv.tiers !== undefined, 'who waits holds nothing but what a tier had');
+    invariant(holds || request.phase === 'waiting', 'who is in the queue waits');
+    if (holds) used += request.blocks;
+    if (holds) held += request.computed;
   }
   invariant(queued === waiting.size, 'the waiting queue counts its members');
+  invariant(held === set.heldTokens, 'tokens held by who waits = recount');
+  invariant(
+    used - kv.sharedBlocks + kv.free === kv.capacity,
+    'used (shared ones once) + free = blocks of the pool',
+  );
+  for (const [i, tier] of (kv.tiers?.tiers ?? []).entries()) {
+    let blocks = 0;
+    for (const { from, to, strand } of tier) {
+      invariant(from < to && strand.users > 0, 'a piece is of a strand that is there');
+      blocks += to - from;
+    }
+    invariant(blocks === tier.numBlocks, 'pieces add up to the blocks of a tier');
+    const { capacityBlocks } = config.scheduler.kvTiers![i]!;
+    invariant(blocks <= capacityBlocks, 'a tier never exceeds its capacity');
+    const { numWritten, numEvicted } = tier;
+    invariant(
+      numWritten - numEvicted === blocks,
+      'what came into a tier is there or was forgotten',
+    );
+  }
 }

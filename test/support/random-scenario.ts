@@ -6,7 +6,7 @@
  * is one scenario; each feature is drawn on its own, so that they meet in all combinations.
  */
 
-import type { StepCost, StepShape } from '../../src/core/engine.js';
+import type { KvTierConfig, StepCost, StepShape } from '../../src/core/engine.js';
 import { type RandomStream, Rng } from '../../src/core/rng.js';
 import { TICKS_PER_NS } from '../../src/core/units.js';
 import {
@@ -74,6 +74,19 @@ export function randomTimedScenario(seed: number, features: Features = {}): Time
   const most = draw.of([0, 3, 400]) * TICKS_PER_NS;
   const adapterTicks = { loadTicks: draw.integer(0, most), fetchTicks: draw.integer(0, most) };
   return { name, config, cost, adapterTicks, requests: timed, maxCalls: MAX_CALLS };
+}
+
+/** Small tiers with slow links, on the clock of `randomTimedScenario`. */
+export function randomTiers(seed: number): KvTierConfig[] {
+  const draw = new Draw(new Rng(seed).stream('tiers'));
+  return Array.from({ length: draw.integer(1, 3) }, (_, i) => ({
+    name: `tier ${i}`,
+    capacityBlocks: draw.of([0, 1, 3, 8, 20, Infinity]),
+    bytesPerBlock: 100,
+    readNsPerBlock: draw.of([0, 1, 37, 200]),
+    writeNsPerBlock: 1,
+    latencyNs: draw.of([0, 10, 1000]),
+  }));
 }
 
 /** Sizes that decide how tight everything is. */

@@ -2,7 +2,7 @@
  * One instance in time: it makes schedule calls at the boundaries between steps, and lets runs of
  * equal steps pass as one event.
  *
- *   boundary            take commands due, schedule one call, see how often it repeats (the run)
+ *   boundary            take commands due, and KV that has been loaded, schedule one call, see how often it repeats (the run)
  *   inside a run        nothing is touched; a command cuts the run at the end of the step under way
  *   end of the run      its last batch is delivered: tokens, ends; then the next boundary
  *
@@ -44,6 +44,8 @@ export class Instance {
   readonly #drafts: SpeculationStats | undefined;
   readonly #arrivals = new Inbox();
   readonly #cancels = new Inbox();
+  /** Requests whose KV is on its way from a tier, by when it is there. */
+  readonly #loads = new Inbox();
   readonly #run = new Run();
   readonly #cost: StepCost;
   readonly #numStages: number;
@@ -107,7 +109,7 @@ export class Instance {
   }
 
   get isStuck(): boolean {
-    return !this.#busy && this.scheduler.numUnfinished > 0;
+    return !this.#busy && this.scheduler.numUnfinished > 0 && this.#loads.size === 0;
   }
 
   /** `request` enters the queue at `at`. */
@@ -122,8 +124,18 @@ export class Instance {
     this.#cutAt(at);
   }
 
+  /** The KV of `request` is there at `at`: an event like a command, at the boundary then. */
+  awaitLoad(request: Request, at: TimeNs): void {
+    this.#loads.push(at, request);
+  }
+
+  /** When the next boundary has something to take in. */
+  get #nextAt(): TimeNs {
+    return Math.min(this.#arrivals.nextAt, this.#cancels.nextAt, this.#loads.nextAt);
+  }
+
   nextEventAt(): TimeNs {
-    if (!this.#busy) return Math.min(this.#arrivals.nextAt, this.#cancels.nextAt);
+    if (!this.#busy) return this.#nextAt;
     const run = this.#run;
     const end = this.#tell.everyStep ? run.endOfStep(1) : run.endNs;
     return Math.min(end, this.#cancels.nextAt);
@@ -153,7 +165,7 @@ export class Instance {
         return true;
       }
     }
-    const commandAt = Math.min(this.#arrivals.nextAt, this.#cancels.nextAt);
+    const commandAt = this.#nextAt;
     if (commandAt > t || commandAt === Infinity) return false;
     this.standAt(commandAt);
     return true;
@@ -191,6 +203,10 @@ export class Instance {
     while (this.#cancels.nextAt <= now) {
       const request = this.#cancels.shift();
       if (request) this.#abort(request, now);
+    }
+    while (this.#loads.nextAt <= now) {
+      const request = this.#loads.shift();
+      if (request) this.scheduler.set.loaded(request);
     }
   }
 
@@ -273,7 +289,7 @@ export class Instance {
   /** Makes the run as long as its decisions hold, up to the next command known of. */
   #extend(growth: Ticks): void {
     const run = this.#run;
-    const commandAt = Math.min(this.#arrivals.nextAt, this.#cancels.nextAt);
+    const commandAt = this.#nextAt;
     if (commandAt <= run.endNs) return;
     const { ticks } = this.#current;
     const most = Math.min(MAX_STEPS, Math.floor(MAX_TICKS / (ticks + MAX_STEPS * growth + 1)));
@@ -412,6 +428,7 @@ export class Instance {
       ...(this.#drafts && { speculation: this.#drafts.counts() }),
       ...(this.#sharesTime && { workNs: this.stats.workNs + 0 }),
       ...(adapters && { lora: loraReport(adapters) }),
+      ...(this.kv.tiers && { kvTiers: this.kv.tiers.report() }),
     };
   }
 }

@@ -41,6 +41,10 @@ export class InstanceTeller implements SchedulerEars {
     this.tracer.requestPreempt?.(owner.now, request.handle, owner.index);
   }
 
+  loading(request: Request, until: TimeNs): void {
+    this.owner.awaitLoad(request, until);
+  }
+
   admitted(request: Request, cachedTokens: number, resumed: boolean): void {
     const { owner } = this;
     if (owner.config.scheduler.enablePrefixCaching) {

@@ -25,6 +25,8 @@ export class Chain {
   readonly pieces: number[] = [];
   numPieces = 0;
 
+  /** Where the cursor is. */
+  #block = -1;
   /** The stretch under the cursor: tokens `#start … #end − 1` of the request. */
   #content = 0;
   #first = 0;
@@ -50,10 +52,13 @@ export class Chain {
     this.#private = -0.5 - index;
     this.#segment = 0;
     this.#end = 0;
+    this.#block = -1;
   }
 
-  /** Moves on to block `block`. */
+  /** Moves on to block `block`, or stays there. */
   moveTo(block: number): void {
+    if (block === this.#block) return;
+    this.#block = block;
     const token = block * this.blockSize;
     while (token >= this.#end) this.#next();
     if (token + this.blockSize + this.lookahead > this.#end) {

@@ -7,6 +7,7 @@
  */
 
 import type { Request } from '../request/request.js';
+import type { KvTiers } from './kv-tiers.js';
 
 export interface KvPool {
   /** Blocks nobody uses; those with a cached content count. */
@@ -24,6 +25,8 @@ export interface KvPool {
   readonly hitFreeBlocks: number;
   /** The call in which a decode publishes what the last look-up missed first; Infinity: none will. */
   readonly gainsAtCall: number;
+  /** What is below the GPU, and found more of the last look-up; absent: nothing is. */
+  readonly tiers: KvTiers | undefined;
   /** Gives an admitted request the blocks of the last look-up and `fresh` new ones. */
   admit(request: Request, fresh: number): void;
   /** Takes `blocks` new ones for whoever is running. */
@@ -48,6 +51,7 @@ export class CountedPool implements KvPool {
   readonly sharedBlocks = 0;
   readonly hitFreeBlocks = 0;
   readonly gainsAtCall = Infinity;
+  readonly tiers = undefined;
 
   constructor(numGpuBlocks: number) {
     this.capacity = numGpuBlocks - 1;

@@ -26,6 +26,7 @@ import type { DecodeSet } from '../sched/decode-set.js';
 import { BlockTable } from './block-table.js';
 import { Chain } from './chain.js';
 import type { KvPool } from './kv-pool.js';
+import { KvTiers } from './kv-tiers.js';
 import { Copy, Stretch } from './stretch.js';
 import { UnusedCopies } from './unused-copies.js';
 
@@ -38,6 +39,7 @@ export class PrefixPool implements KvPool {
   sharedBlocks = 0;
   hitFreeBlocks = 0;
   gainsAtCall = Infinity;
+  readonly tiers: KvTiers | undefined;
 
   readonly #blockSize: number;
   readonly #lookahead: number;
@@ -48,7 +50,7 @@ export class PrefixPool implements KvPool {
   readonly #writing: Chain;
   readonly #unused = new UnusedCopies();
   /** Where the blocks of base model and no salt begin, and those of every other pair of them. */
-  readonly #root = new Stretch();
+  readonly #root: Stretch;
   readonly #roots = new Map<string | undefined, Map<string | undefined, Stretch>>();
   /** By slot of the request. */
   readonly #tables: BlockTable[] = [];
@@ -71,6 +73,8 @@ export class PrefixPool implements KvPool {
     this.free = this.capacity;
     this.#blockSize = config.blockSize;
     this.#lookahead = lookahead;
+    this.tiers = config.kvTiers && new KvTiers(config.kvTiers, config.blockSize);
+    this.#root = this.#newRoot();
     this.#inFlight = config.asyncScheduling ? 1 : 0;
     this.#chain = new Chain(config.blockSize, lookahead);
     this.#writing = new Chain(config.blockSize, lookahead);
@@ -91,6 +95,7 @@ export class PrefixPool implements KvPool {
     this.#numHits = 0;
     this.hitFreeBlocks = 0;
     this.gainsAtCall = Infinity;
+    this.tiers?.forgetFinds();
     return isPrivate(request) ? 0 : this.#find(request);
   }
 
@@ -117,7 +122,15 @@ export class PrefixPool implements KvPool {
       if (found < child.numBlocks) break;
       at = child;
     }
+    if (this.tiers && blocks < limit) this.#findBelow(this.tiers, request, blocks, limit);
     return blocks * this.#blockSize;
+  }
+
+  /** Goes on in the tiers where the GPU has no more. */
+  #findBelow(tiers: KvTiers, request: Request, blocks: number, limit: number): void {
+    const last = this.#numHits > 0 ? this.#hits[this.#numHits - 1]! : this.#rootOf(request);
+    const at = this.#numHits > 0 ? last.at + this.#lastHitBlocks : 0;
+    tiers.lookUp(this.#chain, blocks, limit, last.strand!, at);
   }
 
   /** Decodes at the end of `tip` that filled the block with this hash enter what they owe. */
@@ -156,9 +169,15 @@ export class PrefixPool implements KvPool {
     }
     let root = byLora.get(spec.lora);
     if (!root) {
-      root = new Stretch();
+      root = this.#newRoot();
       byLora.set(spec.lora, root);
     }
+    return root;
+  }
+
+  #newRoot(): Stretch {
+    const root = new Stretch();
+    root.strand = this.tiers?.newRoot();
     return root;
   }
 
@@ -210,8 +229,9 @@ export class PrefixPool implements KvPool {
   #enterDeferred(table: BlockTable, comesBack: boolean): void {
     this.#writing.begin(table.request);
     this.#writing.moveTo(0);
-    const stretch = this.#newStretch(this.#writing, table.deferred);
-    if (comesBack) this.#rootOf(table.request).add(stretch);
+    const root = this.#rootOf(table.request);
+    const stretch = this.#newStretch(this.#writing, table.deferred, root);
+    if (comesBack) root.add(stretch);
     const copy = this.#newCopy(0, 0, 0);
     stretch.enter(copy);
     this.#numContents += table.deferred;
@@ -236,6 +256,8 @@ export class PrefixPool implements KvPool {
         continue;
       }
       this.#numContents -= evicted;
+      const end = stretch.at + stretch.numBlocks;
+      this.tiers?.store(stretch.strand!, end - evicted, end);
       if (evicted < stretch.numBlocks) {
         stretch.numBlocks -= evicted;
         this.#unused.numBlocks -= evicted;
@@ -244,6 +266,8 @@ export class PrefixPool implements KvPool {
       this.#unused.remove(copy);
       stretch.leave();
       stretch.copies = undefined;
+      stretch.strand?.release();
+      stretch.strand = undefined;
       this.#spareCopies.push(copy);
       this.#spareStretches.push(stretch);
     }
@@ -318,7 +342,7 @@ export class PrefixPool implements KvPool {
         count = stretch.sameOrder(copy, Math.min(count, stretch.numBlocks));
         if (count < stretch.numBlocks) stretch = this.#split(stretch, count);
       } else {
-        stretch = this.#newStretch(chain, count);
+        stretch = this.#newStretch(chain, count, table.tip);
         table.tip.add(stretch);
         this.#numContents += count;
       }
@@ -351,13 +375,16 @@ export class PrefixPool implements KvPool {
     return created;
   }
 
-  #newStretch({ key, content, first, pieces, numPieces }: Chain, numBlocks: number): Stretch {
+  /** A stretch of the blocks under the cursor, which follow `tip`. */
+  #newStretch(chain: Chain, numBlocks: number, tip: Stretch): Stretch {
+    const { key, content, first, pieces, numPieces } = chain;
     const stretch = this.#spareStretches.pop() ?? new Stretch();
     stretch.key = key;
     stretch.content = content;
     stretch.first = first;
     stretch.pieces = numPieces > 0 ? pieces.slice(0, numPieces) : undefined;
     stretch.numBlocks = numBlocks;
+    if (this.tiers) nameBlocks(stretch, tip, chain);
     return stretch;
   }
 
@@ -371,6 +398,16 @@ export class PrefixPool implements KvPool {
     copy.position = position;
     return copy;
   }
+}
+
+/** Says on which strand the blocks of a new stretch are. */
+function nameBlocks(stretch: Stretch, tip: Stretch, chain: Chain): void {
+  const before = tip.strand!;
+  const at = tip.at + tip.numBlocks;
+  const goesOn = before.continues(at, chain);
+  stretch.strand = goesOn ? before : before.turnOff(at, chain);
+  stretch.at = goesOn ? at : 0;
+  stretch.strand.users++;
 }
 
 /** Whether there is nobody who could look for the blocks of a running request. */

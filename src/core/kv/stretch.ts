@@ -13,6 +13,7 @@ import { invariant } from '../errors.js';
 import type { BlockTable } from './block-table.js';
 import type { Chain } from './chain.js';
 import { hash } from './chain.js';
+import type { Strand } from './strand.js';
 
 /** Children looked through one by one; with more there is a map. */
 const FEW_CHILDREN = 8;
@@ -42,6 +43,9 @@ export class Stretch {
   content = 0;
   first = 0;
   pieces: readonly number[] | undefined = undefined;
+  /** With tiers: the name of its blocks, which begin at position `at` of the strand. */
+  strand: Strand | undefined = undefined;
+  at = 0;
   /** The copies, first cached first. */
   copies: Copy | undefined = undefined;
   /** Decodes that will publish below the end of this stretch. */
@@ -137,6 +141,12 @@ export class Stretch {
     upper.first = this.first;
     upper.pieces = undefined;
     parent.#replace(this, upper);
+    if (this.strand) {
+      upper.strand = this.strand;
+      upper.at = this.at;
+      this.at += numBlocks;
+      this.strand.users++;
+    }
     this.#sibling = undefined;
     this.numBlocks -= numBlocks;
     this.first += numBlocks * blockSize;

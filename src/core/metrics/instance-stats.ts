@@ -11,7 +11,14 @@ import type { InstanceReport } from './report.js';
 /** What an instance's report says of its steps and of means over time. */
 export type StatsSummary = Omit<
   InstanceReport,
-  'pool' | 'instance' | 'numPreemptions' | 'numBlocks' | 'speculation' | 'workNs' | 'lora'
+  | 'pool'
+  | 'instance'
+  | 'numPreemptions'
+  | 'numBlocks'
+  | 'speculation'
+  | 'workNs'
+  | 'lora'
+  | 'kvTiers'
 >;
 
 export class InstanceStats {

@@ -55,6 +55,24 @@ export interface InstanceReport {
   readonly speculation?: SpeculationCounts;
   /** With LoRA adapters: how they came and went. */
   readonly lora?: LoraReport;
+  /** With KV tiers: what each of them found and moved, from fast to slow. */
+  readonly kvTiers?: readonly KvTierReport[];
+}
+
+export interface KvTierReport {
+  readonly name: string;
+  readonly capacityBlocks: number;
+  /** Blocks it holds at the end. */
+  readonly numBlocks: number;
+  /** Tokens looked up in it, because nothing faster had them, and found. */
+  readonly queryTokens: number;
+  readonly hitTokens: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  readonly evictedBlocks: number;
+  /** Time its link spent reading and writing; the two may overlap. */
+  readonly readNs: DurationNs;
+  readonly writeNs: DurationNs;
 }
 
 export interface LoraReport {

@@ -6,7 +6,8 @@
  *
  *   phase      where it is           numComputedTokens
  *   arriving   on its way, not queued      0
- *   waiting    in the waiting queue        0
+ *   waiting    in the waiting queue        0; those it has loaded
+ *   loading    in the waiting queue, with blocks for KV that is on its way: explicit
  *   prefill    running, computing known tokens, explicit in `computed`
  *   decode     running, one token a step   implied: `offset` + calls made (see DecodeSet)
  *   verify     running with speculation, its newest token and drafts; explicit in `computed`
@@ -18,7 +19,15 @@ import type { RequestHandle, RequestSpec } from '../engine.js';
 import { invariant } from '../errors.js';
 import type { TimeNs } from '../units.js';
 
-export type Phase = 'arriving' | 'waiting' | 'prefill' | 'decode' | 'verify' | 'limbo' | 'ended';
+export type Phase =
+  | 'arriving'
+  | 'waiting'
+  | 'loading'
+  | 'prefill'
+  | 'decode'
+  | 'verify'
+  | 'limbo'
+  | 'ended';
 
 /**
  * "Never happened", for instants and call numbers. Not −1: fields that hold instants later are doubles

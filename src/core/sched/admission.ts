@@ -1,6 +1,7 @@
 /**
  * The waiting queue: who is admitted in a call (7–13), from the head on. The first that does not fit
- * ends it; passed over, and left at its place, is only who would need one LoRA adapter too many.
+ * ends it; passed over, and left at its place, is only who would need one LoRA adapter too many, and
+ * who waits for KV from a tier: with its blocks, so that nothing can take them from it.
  */
 
 import type { SchedulerConfig } from '../engine.js';
@@ -13,6 +14,8 @@ import type { Share, WalkParts } from './walk.js';
 export class Admission {
   /** The call in which the head of the queue, not admitted, may find more in the cache than it did. */
   headGainsAt = Infinity;
+  /** Whether somebody was looked at and not admitted. */
+  blocked = false;
   readonly #maxRunning: number;
   readonly #watermarkBlocks: number;
   readonly #speculation: Speculation;
@@ -39,15 +42,30 @@ export class Admission {
       const request: Request = next;
       if (request.placeholders > 0) break; // (36)
       next = request.next;
+      if (request.phase === 'loading') continue;
       const { lora } = request.spec;
       if (adapters && lora !== undefined && !adapters.admits(lora)) continue;
-      const hit = kv.lookUp(request);
-      this.headGainsAt = kv.gainsAtCall;
-      const due = request.known - hit;
-      const chunk = this.#firstChunk(request, hit, most, ran, ranPrefill);
-      if (chunk === 0 || !this.#fits(request, hit, chunk)) break;
+      const loaded = request.computed > 0;
+      const hit = loaded ? request.computed : kv.lookUp(request);
+      const found = loaded || !kv.tiers ? 0 : kv.tiers.foundBlocks * this.config.blockSize;
+      this.headGainsAt = loaded ? Infinity : kv.gainsAtCall;
+      const due = request.known - hit - found;
+      const chunk = this.#firstChunk(request, hit + found, most, ran, ranPrefill);
+      this.blocked = chunk === 0 || !this.#fits(request, hit, found + chunk, loaded);
+      if (this.blocked) {
+        if (chunk === 0 || !this.#makesRoom(request)) break;
+        next = request;
+        continue;
+      }
 
       this.headGainsAt = Infinity;
+      if (found > 0) {
+        const until = kv.tiers!.load(now, request.known - hit);
+        set.hold(request, hit, found);
+        ears.loading(request, until);
+        continue;
+      }
+      if (!loaded) kv.tiers?.missed(request.known - hit);
       const resumed = request.scheduledAt !== NEVER;
       queue.list.remove(request);
       set.admit(request, hit, chunk, batch.call);
@@ -92,14 +110,30 @@ export class Admission {
   }
 
   /** Whether there is room for a request (10), and for its first chunk (11), beyond the watermark (12). */
-  #fits(request: Request, hit: number, chunk: number): boolean {
+  #fits(request: Request, hit: number, chunk: number, loaded: boolean): boolean {
     const { kv, set } = this.parts;
     const { schedulerReserveFullIsl, maxModelLen, blockSize } = this.config;
     const watermark = set.size > 0 ? this.#watermarkBlocks : 0;
-    const available = kv.free - kv.hitFreeBlocks - watermark + hit / blockSize;
+    const hitFree = loaded ? 0 : kv.hitFreeBlocks;
+    const available = kv.free - hitFree - watermark + hit / blockSize;
     if (schedulerReserveFullIsl && set.blocks(Math.min(request.known, maxModelLen)) > available) {
       return false;
     }
     return set.blocksFor(hit + chunk) <= available;
+  }
+
+  /**
+   * Where nothing runs nobody will give blocks back by itself: the last one that waits with blocks from a
+   * tier gives up its own, so that `request` may fit. They stay findable until they are taken.
+   */
+  #makesRoom(request: Request): boolean {
+    const { kv, set, queue } = this.parts;
+    if (!kv.tiers || set.size > 0) return false;
+    let last = queue.list.tail;
+    while (last && (last === request || last.phase === 'loading' || last.computed === 0)) {
+      last = last.prev;
+    }
+    if (last) set.letGo(last, true);
+    return last !== undefined;
   }
 }

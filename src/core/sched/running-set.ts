@@ -30,6 +30,8 @@ export class RunningSet {
   /** Members that verify drafts. */
   numVerifying = 0;
   numLimbo = 0;
+  /** Tokens of waiting requests that hold blocks for KV from a tier. */
+  heldTokens = 0;
   /** Position of the next one admitted. */
   nextPosition = 0;
   readonly #blockSize: number;
@@ -116,15 +118,42 @@ export class RunningSet {
   /** Takes in a request at the tail (13), with the blocks of its first chunk. */
   admit(request: Request, hit: number, chunk: number, call: number): void {
     const blocks = this.blocksFor(hit + chunk);
+    const loaded = request.computed > 0;
     request.phase = 'prefill';
     request.computed = hit;
     request.chunk = chunk;
     request.blocks = blocks;
     request.position = this.nextPosition++;
-    this.kv.admit(request, blocks - hit / this.#blockSize);
+    if (loaded) this.heldTokens -= hit;
+    if (loaded) this.kv.take(blocks - hit / this.#blockSize);
+    else this.kv.admit(request, blocks - hit / this.#blockSize);
     this.list.pushBack(request);
     this.members[this.numMembers++] = request;
     this.#publish(request, call);
+  }
+
+  /** A waiting request gets blocks for `found` tokens that are on their way, beside those of its hit. */
+  hold(request: Request, hit: number, found: number): void {
+    request.phase = 'loading';
+    request.computed = hit + found;
+    request.blocks = request.computed / this.#blockSize;
+    this.heldTokens += request.computed;
+    this.kv.admit(request, found / this.#blockSize);
+  }
+
+  /** They have come: it can be admitted, and others can find them. */
+  loaded(request: Request): void {
+    request.phase = 'waiting';
+    request.position = this.nextPosition++;
+    this.kv.publish(request, request.computed, this.decodes.calls, true);
+  }
+
+  /** A waiting request lets go of the blocks it holds, if it does; `comesBack`: it goes on waiting. */
+  letGo(request: Request, comesBack: boolean): void {
+    if (request.computed === 0) return;
+    this.heldTokens -= request.computed;
+    request.computed = 0;
+    this.kv.release(request, request.blocks, comesBack);
   }
 
   /** From call `call` on it computes one token a call; no longer a member, if it was one. */
@@ -240,7 +269,8 @@ export class RunningSet {
 
   /** Tokens whose KV is held; what is shared counts once. */
   get residentTokens(): number {
-    let tokens = this.decodes.sumComputed - this.kv.sharedBlocks * this.#blockSize;
+    let tokens =
+      this.decodes.sumComputed + this.heldTokens - this.kv.sharedBlocks * this.#blockSize;
     for (let i = 0; i < this.numMembers; i++) tokens += this.members[i]!.computed;
     return tokens;
   }

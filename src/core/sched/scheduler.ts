@@ -30,6 +30,8 @@ import { type Share, Walk } from './walk.js';
 export interface SchedulerEars {
   admitted(request: Request, hitTokens: number, resumed: boolean): void;
   preempted(request: Request): void;
+  /** It waits for KV from a tier, which is there at `until`. */
+  loading(request: Request, until: TimeNs): void;
   /** Whether somebody replays calls, and wants every request one serves in the order of the batch. */
   readonly hearsScheduled: boolean;
   scheduled(request: Request, numTokens: number, computed: number, numDrafts: number): void;
@@ -98,6 +100,7 @@ export class Scheduler implements Share {
     this.threshold = this.#threshold();
     this.held = this.#cadence.holds(set.isDecoding);
     this.#admission.headGainsAt = Infinity;
+    this.#admission.blocked = false;
     const preemptedBefore = this.#walk.numPreemptions;
     const firstNew = set.nextPosition;
 
@@ -148,7 +151,9 @@ export class Scheduler implements Share {
       calls = Math.min(calls, this.#cadence.callsHeld());
     }
     calls = Math.min(calls, this.#admission.headGainsAt - 1 - decodes.calls);
-    return calls <= 0 ? 0 : decodes.callsWithin(this.kv.free, calls);
+    // With tiers, a block taken may change what the head finds.
+    const free = this.kv.tiers && this.#admission.blocked ? 0 : this.kv.free;
+    return calls <= 0 ? 0 : decodes.callsWithin(free, calls);
   }
 
   /** Makes `calls` more calls like the last one; the last of them may sample last tokens. */
@@ -164,8 +169,11 @@ export class Scheduler implements Share {
 
   /** Takes a request out of whatever it is in; its blocks are free at once (32). */
   remove(request: Request): void {
-    if (request.phase === 'waiting') this.waiting.remove(request);
-    else if (request.phase !== 'arriving') this.set.remove(request, false, undefined);
+    const { phase } = request;
+    if (phase === 'waiting' || phase === 'loading') {
+      this.waiting.remove(request);
+      this.set.letGo(request, false);
+    } else if (phase !== 'arriving') this.set.remove(request, false, undefined);
   }
 
   /** Tells the ears whom the call just made serves; before it is settled, or inside a run. */
