@@ -10,6 +10,9 @@ import type { replayInTime, TimedScenario } from './oracle/timed.js';
 
 export type Row = ReturnType<typeof replayInTime>['requests'][number];
 
+/** Calls after which a livelock is cut: requests that preempt themselves again and again. */
+const MOST_CALLS = 20_000;
+
 export interface InTimeOptions {
   /** Where its runs are cut; absent: nowhere. */
   readonly cuts?: RandomStream | undefined;
@@ -77,6 +80,7 @@ export function runInTime(scenario: TimedScenario, options: InTimeOptions): Row[
     .sort((a, b) => a.cancelAt - b.cancelAt || a.id - b.id);
   for (const { id, cancelAt } of cancels) engine.cancel(cancelAt, handles[id]!);
   for (let at = engine.nextEventAt(); at !== undefined; at = engine.nextEventAt()) {
+    if (engine.instances[0]!.scheduler.decodes.calls > MOST_CALLS) break;
     // A cut: time stops inside the run, and a command that changes nothing ends it there.
     if (cuts && at > engine.now + 1 && cuts.next() < 0.5) {
       const inside = cuts.integer(engine.now, at - 1);
