@@ -91,7 +91,9 @@ export function composePools(
   const pools = request.pools.map((pool, i) => {
     const spec = poolFromRequest(pool, naming(i), readAcceptance);
     const data = loadPerfData(spec.engine);
-    const { enablePrefixCaching = shared && data.engine.defaults.enablePrefixCaching } =
+    const { kvOffloadingSize, kvTiers } = spec.options;
+    const tiered = kvOffloadingSize !== undefined || kvTiers !== undefined;
+    const { enablePrefixCaching = tiered || (shared && data.engine.defaults.enablePrefixCaching) } =
       spec.options;
     const options = { ...spec.options, enablePrefixCaching };
     return withCalibration(resolvePool({ ...spec, options }, data, request.seed), pool.calibration);

@@ -142,6 +142,18 @@ export const ENGINE_OPTIONS: readonly EngineOption[] = [
     about: 'adapters in host memory, those on the GPU included',
   },
   {
+    field: 'kv_offloading_size',
+    kind: 'number',
+    least: Number.MIN_VALUE,
+    most: 1e9,
+    about: 'GiB of host memory for KV the prefix cache forgets (more tiers: --config)',
+  },
+  {
+    field: 'kv_offloading_backend',
+    kind: 'text',
+    about: 'what moves it: native, lmcache; timed alike',
+  },
+  {
     field: 'input_latency_ms',
     kind: 'number',
     least: 0,

@@ -6,6 +6,7 @@
 
 import type {
   EngineOptions,
+  KvTier,
   Pool,
   Scenario,
   SpeculativeConfig,
@@ -13,7 +14,7 @@ import type {
 import type { RequestList, Workload } from '../../gen/llmservingsim/v1/workload_pb.js';
 import type { RequestSpec } from '../core/engine.js';
 import { ConfigError } from '../core/errors.js';
-import type { PoolOptions } from '../core/scenario.js';
+import type { KvTierOptions, PoolOptions } from '../core/scenario.js';
 import { nsFromMs } from '../core/units.js';
 import type { TraceSource } from '../core/workload/trace-replay.js';
 import { camelCase, ENGINE_OPTIONS } from './engine-options.js';
@@ -47,11 +48,22 @@ function poolRequest(pool: Pool, at: string): PoolRequest {
     numInstances: said(pool.numInstances),
     npuNum: said(pool.npuNum),
     npuMem: said(pool.npuMem),
-    options: pool.options ? poolOptions(pool.options) : {},
+    options: {
+      ...(pool.options && poolOptions(pool.options)),
+      ...(pool.kvTiers.length > 0 && { kvTiers: pool.kvTiers.map(kvTier) }),
+    },
     speculativeConfig:
       pool.options?.speculativeConfig && speculative(pool.options.speculativeConfig),
   };
 }
+
+const kvTier = (tier: KvTier): KvTierOptions => ({
+  name: tier.name,
+  capacityGib: tier.capacityGib,
+  ...(tier.bandwidthGbPerS && { bandwidthGbPerS: tier.bandwidthGbPerS }),
+  ...(tier.writeBandwidthGbPerS && { writeBandwidthGbPerS: tier.writeBandwidthGbPerS }),
+  ...(tier.latencyMs !== undefined && { latencyMs: tier.latencyMs }),
+});
 
 /** Engine options have presence on the wire: what is there was said. */
 function poolOptions(options: EngineOptions): PoolOptions {
@@ -165,8 +177,11 @@ export const loadField =
 
 const POOL_FIELDS = ['model', 'hardware', 'engine', 'num_instances', 'npu_num', 'npu_mem'];
 
+const isOfPool = (field: string): boolean =>
+  POOL_FIELDS.includes(field) || field.startsWith('kv_tiers');
+
 /** How a pool's field is spelled below `at`. */
 export const poolField =
   (at: string, index: number): FieldName =>
   (field) =>
-    `${at}: pools[${index}].${POOL_FIELDS.includes(field) ? field : `options.${field}`}`;
+    `${at}: pools[${index}].${isOfPool(field) ? field : `options.${field}`}`;

@@ -12,6 +12,7 @@ import { DEFAULT_LENGTHS, type LoadOptions } from '../core/workload/load.js';
 import type { TraceSource } from '../core/workload/trace-replay.js';
 import { checkEngineOptions } from './engine-options.js';
 import { loadHardware } from './hardware.js';
+import { checkKvTiers } from './kv-tiers.js';
 import { loadModel } from './models.js';
 import {
   type ReadAcceptance,
@@ -94,6 +95,7 @@ export function poolFromRequest(
     throw new ConfigError(name('npu_mem'), 'GiB per GPU, above 0', npuMem);
   }
   checkEngineOptions(options, name);
+  checkKvTiers(options, name);
   const { speculativeConfig } = request;
   const speculation =
     speculativeConfig &&

@@ -41,6 +41,11 @@ export interface PoolOptions {
   readonly maxLoras?: number;
   readonly maxLoraRank?: number;
   readonly maxCpuLoras?: number;
+  /** GiB of host memory for KV, over all tensor-parallel ranks: one tier called `cpu`. */
+  readonly kvOffloadingSize?: number;
+  readonly kvOffloadingBackend?: string;
+  /** From fast to slow; none beside `kvOffloadingSize`. */
+  readonly kvTiers?: readonly KvTierOptions[];
   /** Milliseconds of HTTP and tokenising before the scheduler sees a request. */
   readonly inputLatencyMs?: number;
 }
@@ -66,6 +71,16 @@ export type AcceptanceSpec =
   | { readonly kind: 'rates'; readonly rates: readonly number[] }
   /** Accepted drafts of each verification, recorded; a list per request. */
   | { readonly kind: 'recorded'; readonly counts: readonly (readonly number[])[] };
+
+/** A place for KV below the GPU; what is absent follows from its name. All GPUs of an instance together. */
+export interface KvTierOptions {
+  /** `cpu`: host memory; anything else: a store behind a network. */
+  readonly name: string;
+  readonly capacityGib: number;
+  readonly bandwidthGbPerS?: number;
+  readonly writeBandwidthGbPerS?: number;
+  readonly latencyMs?: number;
+}
 
 /** Instances of one model on one kind of hardware. */
 export interface PoolSpec {

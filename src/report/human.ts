@@ -4,13 +4,13 @@
  */
 
 import { IDLE_POWER_FRACTION } from '../core/metrics/energy.js';
-import type { LatencySummary } from '../core/metrics/report.js';
+import type { KvTierReport, LatencySummary } from '../core/metrics/report.js';
 import { acceptanceRates, type SpeculationCounts } from '../core/metrics/speculation-stats.js';
 import { DEFAULT_NUM_PROMPTS, type LoadOptions } from '../core/workload/load.js';
 import { distribution } from './distribution.js';
 import { levelLine } from './expected-error.js';
 import { type Findings, findingsOf, type StepFindings } from './findings.js';
-import { duration, energy, grouped, percent, plural, short, table } from './format.js';
+import { duration, energy, gib, grouped, percent, plural, short, table } from './format.js';
 import { type Resources, resourcesOf } from './resources.js';
 import { hardwareLabel, offeredRate, perSecond, type Run } from './run.js';
 
@@ -40,6 +40,7 @@ export function humanReport(run: Run, findings: Findings = findingsOf(run)): str
           ['Batch', batchLine(findings)],
           ['Preemptions', grouped(findings.numPreemptions)],
           ...(findings.speculation ? [['Speculation', speculationLine(findings.speculation)]] : []),
+          ...tierRows(run),
           ...adapterRows(run),
           ['Busy', busyLine(findings)],
           ...(findings.step ? stepRows(findings.step) : []),
@@ -196,6 +197,30 @@ function speculationLine(counts: SpeculationCounts): string {
     `${percent(rate)} of ${plural(counts.draftTokens, 'draft')} held (by position ${perPosition.map(percent).join(', ')}); ` +
     `${length.toFixed(2)} tokens per verification`
   );
+}
+
+/** What each KV tier found and moved, all instances together. */
+function tierRows({ report: { instances, durationNs } }: Run): string[][] {
+  const names = [...new Set(instances.flatMap(({ kvTiers = [] }) => kvTiers.map((t) => t.name)))];
+  return names.map((name, i) => {
+    const all = instances.flatMap(({ kvTiers = [] }) => kvTiers.filter((t) => t.name === name));
+    const sum = (of: (tier: KvTierReport) => number) =>
+      all.reduce((total, tier) => total + of(tier), 0);
+    const queries = sum((tier) => tier.queryTokens);
+    const hits = queries > 0 ? sum((tier) => tier.hitTokens) / queries : 0;
+    const time = durationNs * all.length;
+    const busy = (ns: number) => percent(time > 0 ? ns / time : 0);
+    return [
+      i === 0 ? 'KV tiers' : '',
+      `${name}: hits ${percent(hits)} of ${grouped(queries)} tokens asked for; ` +
+        `read ${gib(sum((tier) => tier.readBytes))} (link busy ${busy(sum((tier) => tier.readNs))}), ` +
+        `written ${gib(sum((tier) => tier.writtenBytes))} (${busy(sum((tier) => tier.writeNs))}), ` +
+        `${plural(
+          sum((tier) => tier.evictedBlocks),
+          'eviction',
+        )}`,
+    ];
+  });
 }
 
 /** How adapters came and went, where there are any. */

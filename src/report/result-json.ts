@@ -5,7 +5,7 @@
  */
 
 import { IDLE_POWER_FRACTION, POWER_ASSUMPTION } from '../core/metrics/energy.js';
-import type { LatencySummary } from '../core/metrics/report.js';
+import type { KvTierReport, LatencySummary } from '../core/metrics/report.js';
 import { acceptanceRates, type SpeculationCounts } from '../core/metrics/speculation-stats.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
 import type { SpeculationSpec } from '../core/scenario.js';
@@ -155,6 +155,7 @@ function simulationJson(run: Run, findings: Findings): Json {
         lora_cpu_evictions: instance.lora.cpuEvictions,
         lora_load_ms: instance.lora.loadNs / 1e6,
       }),
+      ...(instance.kvTiers && { kv_tiers: instance.kvTiers.map(tierJson) }),
     })),
     warnings,
   };
@@ -171,6 +172,20 @@ function speculationJson(counts: SpeculationCounts): Json {
     accepted_fraction_per_position: perPosition,
   };
 }
+
+const tierJson = (tier: KvTierReport): Json => ({
+  name: tier.name,
+  capacity_blocks: tier.capacityBlocks,
+  num_blocks: tier.numBlocks,
+  query_tokens: tier.queryTokens,
+  hit_tokens: tier.hitTokens,
+  hit_fraction: tier.queryTokens > 0 ? tier.hitTokens / tier.queryTokens : 0,
+  read_bytes: tier.readBytes,
+  written_bytes: tier.writtenBytes,
+  evicted_blocks: tier.evictedBlocks,
+  read_ms: tier.readNs / 1e6,
+  write_ms: tier.writeNs / 1e6,
+});
 
 const multiTurnJson = (talk: ConversationOptions): Json => ({
   min_turns: talk.minTurns,
@@ -250,6 +265,16 @@ export function poolJson(pool: ResolvedPool): Json {
       num_blocks: scheduler.numGpuBlocks,
       num_tokens: scheduler.numGpuBlocks * scheduler.blockSize,
     },
+    ...(scheduler.kvTiers && {
+      kv_tiers: scheduler.kvTiers.map((tier) => ({
+        name: tier.name,
+        capacity_blocks: tier.capacityBlocks,
+        bytes_per_block: tier.bytesPerBlock,
+        read_ms_per_block: tier.readNsPerBlock / 1e6,
+        write_ms_per_block: tier.writeNsPerBlock / 1e6,
+        latency_ms: tier.latencyNs / 1e6,
+      })),
+    }),
     notes: pool.notes,
   };
 }

@@ -33,7 +33,8 @@ describe.each(EXAMPLES)('examples/%s', (file) => {
     for (const command of commands) {
       const { code, out, err } = await cli(`${command} --num-prompts 6 --json`);
       expect([command, code, err]).toEqual([command, 0, '']);
-      if (!command.includes('--dry-run')) expect(JSON.parse(out).completed).toBe(6);
+      const turns = Number(/--multi-turn-num-turns (\d+)/.exec(command)?.[1] ?? 1);
+      if (!command.includes('--dry-run')) expect(JSON.parse(out).completed).toBe(6 * turns);
     }
   });
 });
@@ -89,6 +90,26 @@ describe('examples', () => {
     const few = await gainAt(4);
     expect(few).toBeGreaterThan(1.6);
     expect(await gainAt(256)).toBeLessThan(0.8 * few);
+  });
+
+  it('show what they say: with a slot for each adapter nobody waits', async () => {
+    const few = await on('lora.yaml');
+    const enough = await on('lora.yaml', '--max-loras 20 --max-cpu-loras 20');
+    expect(enough.mean_ttft_ms).toBeLessThan(few.mean_ttft_ms / 2);
+    expect(enough.simulation.instances[0].lora_evictions).toBe(0);
+    expect(enough.simulation.pools[0].kv.num_tokens).toBeLessThan(
+      few.simulation.pools[0].kv.num_tokens,
+    );
+  });
+
+  it('show what they say: what a tier kept is not computed again', async () => {
+    const talk = '--multi-turn --multi-turn-num-turns 8 --multi-turn-delay-ms 20000';
+    const { mean_ttft_ms, simulation } = await on('kv-tiers.yaml', talk);
+    const [cpu, remote] = simulation.instances[0].kv_tiers;
+    expect(mean_ttft_ms).toBeLessThan(500);
+    expect(cpu.num_blocks).toBeLessThanOrEqual(cpu.capacity_blocks);
+    expect(cpu.query_tokens - cpu.hit_tokens).toBe(remote.query_tokens);
+    expect(simulation.prefix_hit_fraction).toBeGreaterThan(0.7);
   });
 
   it('show what they say: a shared prefix is computed once', async () => {

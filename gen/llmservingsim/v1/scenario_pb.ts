@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmservingsim/v1/scenario.proto.
  */
 export const file_llmservingsim_v1_scenario: GenFile = /*@__PURE__*/
-  fileDesc("Ch9sbG1zZXJ2aW5nc2ltL3YxL3NjZW5hcmlvLnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIn0KCFNjZW5hcmlvEgwKBHNlZWQYASABKA0SDgoGcm91dGVyGAIgASgJEiUKBXBvb2xzGAMgAygLMhYubGxtc2VydmluZ3NpbS52MS5Qb29sEiwKCHdvcmtsb2FkGAQgASgLMhoubGxtc2VydmluZ3NpbS52MS5Xb3JrbG9hZCKwAQoEUG9vbBINCgVtb2RlbBgBIAEoCRIQCghoYXJkd2FyZRgCIAEoCRIOCgZlbmdpbmUYAyABKAkSFQoNbnVtX2luc3RhbmNlcxgEIAEoDRIMCgRyb2xlGAUgASgJEg8KB25wdV9udW0YBiABKA0SDwoHbnB1X21lbRgHIAEoARIwCgdvcHRpb25zGAggASgLMh8ubGxtc2VydmluZ3NpbS52MS5FbmdpbmVPcHRpb25zIuQNCg1FbmdpbmVPcHRpb25zEiEKFHRlbnNvcl9wYXJhbGxlbF9zaXplGAEgASgNSACIAQESIwoWcGlwZWxpbmVfcGFyYWxsZWxfc2l6ZRgCIAEoDUgBiAEBEh8KEmRhdGFfcGFyYWxsZWxfc2l6ZRgDIAEoDUgCiAEBEiMKFmVuYWJsZV9leHBlcnRfcGFyYWxsZWwYBCABKAhIA4gBARIiChVleHBlcnRfbG9hZF9pbWJhbGFuY2UYHyABKAFIBIgBARIZCgxtYXhfbnVtX3NlcXMYBSABKA1IBYgBARIjChZtYXhfbnVtX2JhdGNoZWRfdG9rZW5zGAYgASgNSAaIAQESJQoYbWF4X251bV9zY2hlZHVsZWRfdG9rZW5zGAcgASgNSAeIAQESIAoTbWF4X251bV9hY3RpdmVfc2VxcxgIIAEoDUgIiAEBEhoKDW1heF9tb2RlbF9sZW4YCSABKA1ICYgBARIjChZncHVfbWVtb3J5X3V0aWxpemF0aW9uGAogASgBSAqIAQESFwoKYmxvY2tfc2l6ZRgLIAEoDUgLiAEBEiQKF251bV9ncHVfYmxvY2tzX292ZXJyaWRlGAwgASgNSAyIAQESIwoWZW5hYmxlX2NodW5rZWRfcHJlZmlsbBgNIAEoCEgNiAEBEiIKFWVuYWJsZV9wcmVmaXhfY2FjaGluZxgOIAEoCEgOiAEBEikKHGxvbmdfcHJlZmlsbF90b2tlbl90aHJlc2hvbGQYDyABKA1ID4gBARIyCiVsb25nX3ByZWZpbGxfdG9rZW5fdGhyZXNob2xkX2FkYXB0aXZlGBAgASgISBCIAQESJwoac2NoZWR1bGVyX3Jlc2VydmVfZnVsbF9pc2wYESABKAhIEYgBARIWCgl3YXRlcm1hcmsYEiABKAFIEogBARImChlwcmVmaWxsX3NjaGVkdWxlX2ludGVydmFsGBMgASgNSBOIAQESEgoFZHR5cGUYFCABKAlIFIgBARIZCgxxdWFudGl6YXRpb24YFSABKAlIFYgBARIbCg5rdl9jYWNoZV9kdHlwZRgWIAEoCUgWiAEBEh4KEXNjaGVkdWxpbmdfcG9saWN5GBcgASgJSBeIAQESHQoQYXN5bmNfc2NoZWR1bGluZxgYIAEoCEgYiAEBEh0KEGlucHV0X2xhdGVuY3lfbXMYGSABKAFIGYgBARI/ChJzcGVjdWxhdGl2ZV9jb25maWcYHiABKAsyIy5sbG1zZXJ2aW5nc2ltLnYxLlNwZWN1bGF0aXZlQ29uZmlnEhgKC2VuYWJsZV9sb3JhGCggASgISBqIAQESFgoJbWF4X2xvcmFzGCkgASgNSBuIAQESGgoNbWF4X2xvcmFfcmFuaxgqIAEoDUgciAEBEhoKDW1heF9jcHVfbG9yYXMYKyABKA1IHYgBAUIXChVfdGVuc29yX3BhcmFsbGVsX3NpemVCGQoXX3BpcGVsaW5lX3BhcmFsbGVsX3NpemVCFQoTX2RhdGFfcGFyYWxsZWxfc2l6ZUIZChdfZW5hYmxlX2V4cGVydF9wYXJhbGxlbEIYChZfZXhwZXJ0X2xvYWRfaW1iYWxhbmNlQg8KDV9tYXhfbnVtX3NlcXNCGQoXX21heF9udW1fYmF0Y2hlZF90b2tlbnNCGwoZX21heF9udW1fc2NoZWR1bGVkX3Rva2Vuc0IWChRfbWF4X251bV9hY3RpdmVfc2Vxc0IQCg5fbWF4X21vZGVsX2xlbkIZChdfZ3B1X21lbW9yeV91dGlsaXphdGlvbkINCgtfYmxvY2tfc2l6ZUIaChhfbnVtX2dwdV9ibG9ja3Nfb3ZlcnJpZGVCGQoXX2VuYWJsZV9jaHVua2VkX3ByZWZpbGxCGAoWX2VuYWJsZV9wcmVmaXhfY2FjaGluZ0IfCh1fbG9uZ19wcmVmaWxsX3Rva2VuX3RocmVzaG9sZEIoCiZfbG9uZ19wcmVmaWxsX3Rva2VuX3RocmVzaG9sZF9hZGFwdGl2ZUIdChtfc2NoZWR1bGVyX3Jlc2VydmVfZnVsbF9pc2xCDAoKX3dhdGVybWFya0IcChpfcHJlZmlsbF9zY2hlZHVsZV9pbnRlcnZhbEIICgZfZHR5cGVCDwoNX3F1YW50aXphdGlvbkIRCg9fa3ZfY2FjaGVfZHR5cGVCFAoSX3NjaGVkdWxpbmdfcG9saWN5QhMKEV9hc3luY19zY2hlZHVsaW5nQhMKEV9pbnB1dF9sYXRlbmN5X21zQg4KDF9lbmFibGVfbG9yYUIMCgpfbWF4X2xvcmFzQhAKDl9tYXhfbG9yYV9yYW5rQhAKDl9tYXhfY3B1X2xvcmFzIosDChFTcGVjdWxhdGl2ZUNvbmZpZxITCgZtZXRob2QYASABKAlIAIgBARIjChZudW1fc3BlY3VsYXRpdmVfdG9rZW5zGAIgASgNSAGIAQESEgoFbW9kZWwYAyABKAlIAogBARInChpkcmFmdF90ZW5zb3JfcGFyYWxsZWxfc2l6ZRgEIAEoDUgDiAEBEh4KEXByb21wdF9sb29rdXBfbWF4GAUgASgNSASIAQESHgoRcHJvbXB0X2xvb2t1cF9taW4YBiABKA1IBYgBARISCgphY2NlcHRhbmNlGAcgAygBEhwKD2FjY2VwdGFuY2VfZmlsZRgIIAEoCUgGiAEBQgkKB19tZXRob2RCGQoXX251bV9zcGVjdWxhdGl2ZV90b2tlbnNCCAoGX21vZGVsQh0KG19kcmFmdF90ZW5zb3JfcGFyYWxsZWxfc2l6ZUIUChJfcHJvbXB0X2xvb2t1cF9tYXhCFAoSX3Byb21wdF9sb29rdXBfbWluQhIKEF9hY2NlcHRhbmNlX2ZpbGViBnByb3RvMw", [file_llmservingsim_v1_workload]);
+  fileDesc("Ch9sbG1zZXJ2aW5nc2ltL3YxL3NjZW5hcmlvLnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIn0KCFNjZW5hcmlvEgwKBHNlZWQYASABKA0SDgoGcm91dGVyGAIgASgJEiUKBXBvb2xzGAMgAygLMhYubGxtc2VydmluZ3NpbS52MS5Qb29sEiwKCHdvcmtsb2FkGAQgASgLMhoubGxtc2VydmluZ3NpbS52MS5Xb3JrbG9hZCLcAQoEUG9vbBINCgVtb2RlbBgBIAEoCRIQCghoYXJkd2FyZRgCIAEoCRIOCgZlbmdpbmUYAyABKAkSFQoNbnVtX2luc3RhbmNlcxgEIAEoDRIMCgRyb2xlGAUgASgJEg8KB25wdV9udW0YBiABKA0SDwoHbnB1X21lbRgHIAEoARIwCgdvcHRpb25zGAggASgLMh8ubGxtc2VydmluZ3NpbS52MS5FbmdpbmVPcHRpb25zEioKCGt2X3RpZXJzGBQgAygLMhgubGxtc2VydmluZ3NpbS52MS5LdlRpZXIikgEKBkt2VGllchIMCgRuYW1lGAEgASgJEhQKDGNhcGFjaXR5X2dpYhgCIAEoARIaChJiYW5kd2lkdGhfZ2JfcGVyX3MYAyABKAESIAoYd3JpdGVfYmFuZHdpZHRoX2diX3Blcl9zGAQgASgBEhcKCmxhdGVuY3lfbXMYBSABKAFIAIgBAUINCgtfbGF0ZW5jeV9tcyLaDgoNRW5naW5lT3B0aW9ucxIhChR0ZW5zb3JfcGFyYWxsZWxfc2l6ZRgBIAEoDUgAiAEBEiMKFnBpcGVsaW5lX3BhcmFsbGVsX3NpemUYAiABKA1IAYgBARIfChJkYXRhX3BhcmFsbGVsX3NpemUYAyABKA1IAogBARIjChZlbmFibGVfZXhwZXJ0X3BhcmFsbGVsGAQgASgISAOIAQESIgoVZXhwZXJ0X2xvYWRfaW1iYWxhbmNlGB8gASgBSASIAQESGQoMbWF4X251bV9zZXFzGAUgASgNSAWIAQESIwoWbWF4X251bV9iYXRjaGVkX3Rva2VucxgGIAEoDUgGiAEBEiUKGG1heF9udW1fc2NoZWR1bGVkX3Rva2VucxgHIAEoDUgHiAEBEiAKE21heF9udW1fYWN0aXZlX3NlcXMYCCABKA1ICIgBARIaCg1tYXhfbW9kZWxfbGVuGAkgASgNSAmIAQESIwoWZ3B1X21lbW9yeV91dGlsaXphdGlvbhgKIAEoAUgKiAEBEhcKCmJsb2NrX3NpemUYCyABKA1IC4gBARIkChdudW1fZ3B1X2Jsb2Nrc19vdmVycmlkZRgMIAEoDUgMiAEBEiMKFmVuYWJsZV9jaHVua2VkX3ByZWZpbGwYDSABKAhIDYgBARIiChVlbmFibGVfcHJlZml4X2NhY2hpbmcYDiABKAhIDogBARIpChxsb25nX3ByZWZpbGxfdG9rZW5fdGhyZXNob2xkGA8gASgNSA+IAQESMgolbG9uZ19wcmVmaWxsX3Rva2VuX3RocmVzaG9sZF9hZGFwdGl2ZRgQIAEoCEgQiAEBEicKGnNjaGVkdWxlcl9yZXNlcnZlX2Z1bGxfaXNsGBEgASgISBGIAQESFgoJd2F0ZXJtYXJrGBIgASgBSBKIAQESJgoZcHJlZmlsbF9zY2hlZHVsZV9pbnRlcnZhbBgTIAEoDUgTiAEBEhIKBWR0eXBlGBQgASgJSBSIAQESGQoMcXVhbnRpemF0aW9uGBUgASgJSBWIAQESGwoOa3ZfY2FjaGVfZHR5cGUYFiABKAlIFogBARIeChFzY2hlZHVsaW5nX3BvbGljeRgXIAEoCUgXiAEBEh0KEGFzeW5jX3NjaGVkdWxpbmcYGCABKAhIGIgBARIdChBpbnB1dF9sYXRlbmN5X21zGBkgASgBSBmIAQESPwoSc3BlY3VsYXRpdmVfY29uZmlnGB4gASgLMiMubGxtc2VydmluZ3NpbS52MS5TcGVjdWxhdGl2ZUNvbmZpZxIYCgtlbmFibGVfbG9yYRgoIAEoCEgaiAEBEhYKCW1heF9sb3JhcxgpIAEoDUgbiAEBEhoKDW1heF9sb3JhX3JhbmsYKiABKA1IHIgBARIaCg1tYXhfY3B1X2xvcmFzGCsgASgNSB2IAQESHwoSa3Zfb2ZmbG9hZGluZ19zaXplGCwgASgBSB6IAQESIgoVa3Zfb2ZmbG9hZGluZ19iYWNrZW5kGC0gASgJSB+IAQFCFwoVX3RlbnNvcl9wYXJhbGxlbF9zaXplQhkKF19waXBlbGluZV9wYXJhbGxlbF9zaXplQhUKE19kYXRhX3BhcmFsbGVsX3NpemVCGQoXX2VuYWJsZV9leHBlcnRfcGFyYWxsZWxCGAoWX2V4cGVydF9sb2FkX2ltYmFsYW5jZUIPCg1fbWF4X251bV9zZXFzQhkKF19tYXhfbnVtX2JhdGNoZWRfdG9rZW5zQhsKGV9tYXhfbnVtX3NjaGVkdWxlZF90b2tlbnNCFgoUX21heF9udW1fYWN0aXZlX3NlcXNCEAoOX21heF9tb2RlbF9sZW5CGQoXX2dwdV9tZW1vcnlfdXRpbGl6YXRpb25CDQoLX2Jsb2NrX3NpemVCGgoYX251bV9ncHVfYmxvY2tzX292ZXJyaWRlQhkKF19lbmFibGVfY2h1bmtlZF9wcmVmaWxsQhgKFl9lbmFibGVfcHJlZml4X2NhY2hpbmdCHwodX2xvbmdfcHJlZmlsbF90b2tlbl90aHJlc2hvbGRCKAomX2xvbmdfcHJlZmlsbF90b2tlbl90aHJlc2hvbGRfYWRhcHRpdmVCHQobX3NjaGVkdWxlcl9yZXNlcnZlX2Z1bGxfaXNsQgwKCl93YXRlcm1hcmtCHAoaX3ByZWZpbGxfc2NoZWR1bGVfaW50ZXJ2YWxCCAoGX2R0eXBlQg8KDV9xdWFudGl6YXRpb25CEQoPX2t2X2NhY2hlX2R0eXBlQhQKEl9zY2hlZHVsaW5nX3BvbGljeUITChFfYXN5bmNfc2NoZWR1bGluZ0ITChFfaW5wdXRfbGF0ZW5jeV9tc0IOCgxfZW5hYmxlX2xvcmFCDAoKX21heF9sb3Jhc0IQCg5fbWF4X2xvcmFfcmFua0IQCg5fbWF4X2NwdV9sb3Jhc0IVChNfa3Zfb2ZmbG9hZGluZ19zaXplQhgKFl9rdl9vZmZsb2FkaW5nX2JhY2tlbmQiiwMKEVNwZWN1bGF0aXZlQ29uZmlnEhMKBm1ldGhvZBgBIAEoCUgAiAEBEiMKFm51bV9zcGVjdWxhdGl2ZV90b2tlbnMYAiABKA1IAYgBARISCgVtb2RlbBgDIAEoCUgCiAEBEicKGmRyYWZ0X3RlbnNvcl9wYXJhbGxlbF9zaXplGAQgASgNSAOIAQESHgoRcHJvbXB0X2xvb2t1cF9tYXgYBSABKA1IBIgBARIeChFwcm9tcHRfbG9va3VwX21pbhgGIAEoDUgFiAEBEhIKCmFjY2VwdGFuY2UYByADKAESHAoPYWNjZXB0YW5jZV9maWxlGAggASgJSAaIAQFCCQoHX21ldGhvZEIZChdfbnVtX3NwZWN1bGF0aXZlX3Rva2Vuc0IICgZfbW9kZWxCHQobX2RyYWZ0X3RlbnNvcl9wYXJhbGxlbF9zaXplQhQKEl9wcm9tcHRfbG9va3VwX21heEIUChJfcHJvbXB0X2xvb2t1cF9taW5CEgoQX2FjY2VwdGFuY2VfZmlsZWIGcHJvdG8z", [file_llmservingsim_v1_workload]);
 
 /**
  * A simulation's whole configuration.
@@ -121,6 +121,13 @@ export type Pool = Message<"llmservingsim.v1.Pool"> & {
    * @generated from field: llmservingsim.v1.EngineOptions options = 8;
    */
   options?: EngineOptions | undefined;
+
+  /**
+   * Where KV goes that the prefix cache forgets, from fast to slow. Each data-parallel rank has its own.
+   *
+   * @generated from field: repeated llmservingsim.v1.KvTier kv_tiers = 20;
+   */
+  kvTiers: KvTier[];
 };
 
 /**
@@ -129,6 +136,56 @@ export type Pool = Message<"llmservingsim.v1.Pool"> & {
  */
 export const PoolSchema: GenMessage<Pool> = /*@__PURE__*/
   messageDesc(file_llmservingsim_v1_scenario, 1);
+
+/**
+ * A place for KV below the GPU: host memory, a remote store.
+ *
+ * @generated from message llmservingsim.v1.KvTier
+ */
+export type KvTier = Message<"llmservingsim.v1.KvTier"> & {
+  /**
+   * `cpu`: memory of the host; `remote`, or any other word: a store behind a network.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Its size in GiB, over all GPUs of an instance; `inf` = nothing is ever forgotten.
+   *
+   * @generated from field: double capacity_gib = 2;
+   */
+  capacityGib: number;
+
+  /**
+   * What is read from it, in GB/s over all GPUs of an instance. Default: the GPUs' links to the host for
+   * `cpu`, 12.5 (100 Gb/s) for others.
+   *
+   * @generated from field: double bandwidth_gb_per_s = 3;
+   */
+  bandwidthGbPerS: number;
+
+  /**
+   * What is written to it, at the same time. Default: as bandwidth_gb_per_s.
+   *
+   * @generated from field: double write_bandwidth_gb_per_s = 4;
+   */
+  writeBandwidthGbPerS: number;
+
+  /**
+   * From asking to the first byte, in milliseconds. Default: 0 for `cpu`, 1 for others.
+   *
+   * @generated from field: optional double latency_ms = 5;
+   */
+  latencyMs?: number | undefined;
+};
+
+/**
+ * Describes the message llmservingsim.v1.KvTier.
+ * Use `create(KvTierSchema)` to create a new message.
+ */
+export const KvTierSchema: GenMessage<KvTier> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_scenario, 2);
 
 /**
  * Engine options, named and meant as in `vllm serve`.
@@ -352,6 +409,21 @@ export type EngineOptions = Message<"llmservingsim.v1.EngineOptions"> & {
    * @generated from field: optional uint32 max_cpu_loras = 43;
    */
   maxCpuLoras?: number | undefined;
+
+  /**
+   * Host memory for KV that the prefix cache forgets, in GiB over all tensor-parallel ranks. Short for
+   * one kv_tiers entry called `cpu`.
+   *
+   * @generated from field: optional double kv_offloading_size = 44;
+   */
+  kvOffloadingSize?: number | undefined;
+
+  /**
+   * Software that moves it: `native` (default), `lmcache`; timed alike.
+   *
+   * @generated from field: optional string kv_offloading_backend = 45;
+   */
+  kvOffloadingBackend?: string | undefined;
 };
 
 /**
@@ -359,7 +431,7 @@ export type EngineOptions = Message<"llmservingsim.v1.EngineOptions"> & {
  * Use `create(EngineOptionsSchema)` to create a new message.
  */
 export const EngineOptionsSchema: GenMessage<EngineOptions> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_scenario, 2);
+  messageDesc(file_llmservingsim_v1_scenario, 3);
 
 /**
  * Speculative decoding, named and meant as in `vllm serve --speculative-config`. What the simulator adds
@@ -431,5 +503,5 @@ export type SpeculativeConfig = Message<"llmservingsim.v1.SpeculativeConfig"> & 
  * Use `create(SpeculativeConfigSchema)` to create a new message.
  */
 export const SpeculativeConfigSchema: GenMessage<SpeculativeConfig> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_scenario, 3);
+  messageDesc(file_llmservingsim_v1_scenario, 4);
 

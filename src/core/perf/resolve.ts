@@ -19,6 +19,7 @@ import type { EngineProfile, PerfData } from './engine-profile.js';
 import { type ExpectedError, expectedErrors } from './expected-error.js';
 import { drawPopularity, type ExpertRouting, SkewedRouting } from './expert-routing.js';
 import { type KvCapacity, kvCapacity } from './kv-capacity.js';
+import { kvTiersOf } from './kv-tiers.js';
 import type { Deployment } from './layers.js';
 import { engineLimits, type Limits } from './limits.js';
 import { fetchSeconds, type LoraShape, loadSeconds } from './lora.js';
@@ -87,6 +88,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
   if (numGpuBlocks < 2) throw doesNotFit(pool, deployment, limits, kv, drafting?.drafter);
   const maxModelLen = resolveMaxModelLen(pool, numGpuBlocks, limits.blockSize, notes);
   notes.push(...layoutNotes(deployment));
+  const kvTiers = kvTiersOf(options, deployment, kv);
 
   const whole = !limits.enableChunkedPrefill && data.engine.defaults.budgetCoversModelLen;
   const budget = whole
@@ -113,6 +115,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     ...speculation.scheduler,
     pipelineParallelSize: layout.pp,
     ...(lora && { lora: loraConfig(deployment, lora, options) }),
+    ...(kvTiers && { kvTiers }),
   };
   return {
     spec: pool,

@@ -43,8 +43,8 @@ export class Admission {
       if (request.placeholders > 0) break; // (36)
       next = request.next;
       if (request.phase === 'loading') continue;
-      const { lora } = request.spec;
-      if (adapters && lora !== undefined && !adapters.admits(lora)) continue;
+      const lora = adapters && request.spec.lora;
+      if (lora !== undefined && !adapters!.admits(lora)) continue;
       const loaded = request.computed > 0;
       const hit = loaded ? request.computed : kv.lookUp(request);
       const found = loaded || !kv.tiers ? 0 : kv.tiers.foundBlocks * this.config.blockSize;
@@ -72,9 +72,9 @@ export class Admission {
       budget.take(chunk);
       batch.numTokens += chunk;
       addPrefill(batch.shape, chunk, hit, this.window);
-      if (adapters && lora !== undefined) {
+      if (lora !== undefined) {
         batch.shape.loraTokens! += chunk;
-        batch.loadTicks += adapters.enter(lora);
+        batch.loadTicks += adapters!.enter(lora);
       }
       carriesPrefill ||= due > 1;
       if (!resumed) {

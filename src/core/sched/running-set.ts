@@ -178,11 +178,11 @@ export class RunningSet {
     request.phase = 'limbo';
     request.lastCall = this.decodes.calls;
     this.numLimbo++;
-    this.#leaveAdapter(request);
+    if (this.adapters) this.#leaveAdapter(request);
   }
 
-  #leaveAdapter({ spec }: Request): void {
-    if (spec.lora !== undefined) this.adapters?.leave(spec.lora, this.decodes.calls);
+  #leaveAdapter({ spec: { lora } }: Request): void {
+    if (lora !== undefined) this.adapters!.leave(lora, this.decodes.calls);
   }
 
   /** A member has computed all it knows, or has not. */
@@ -197,7 +197,7 @@ export class RunningSet {
    * had served it already.
    */
   remove(request: Request, preempted: boolean, servedIn: number | undefined): void {
-    if (request.phase !== 'limbo') this.#leaveAdapter(request);
+    if (this.adapters && request.phase !== 'limbo') this.#leaveAdapter(request);
     switch (request.phase) {
       case 'decode':
         this.leave(request);

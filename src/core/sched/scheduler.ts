@@ -252,10 +252,11 @@ export class Scheduler implements Share {
     const { adapters } = this.set;
     let prefill = false;
     for (let i = 0; i < this.set.numMembers; i++) {
-      const { computed, chunk, phase, spec } = this.set.members[i]!;
+      const member = this.set.members[i]!;
+      const { computed, chunk, phase } = member;
       if (chunk === 0) continue;
       batch.numTokens += chunk;
-      if (adapters && spec.lora !== undefined) batch.shape.loraTokens! += chunk;
+      if (adapters && member.spec.lora !== undefined) batch.shape.loraTokens! += chunk;
       if (phase === 'verify') addDrafted(batch.shape, chunk, computed, this.window);
       else {
         addPrefill(batch.shape, chunk, computed, this.window);
