@@ -174,7 +174,8 @@ describe('KV tiers', () => {
     let hits = 0;
     for (let seed = 1; seed <= 400; seed++) {
       const features = { prefixCaching: true, async: seed % 2 === 0, priority: seed % 3 === 0 };
-      const all = { ...features, lora: seed % 5 === 0, speculation: seed % 4 === 0 };
+      const staged = seed % 7 === 0 && { stages: true, async: false };
+      const all = { ...features, lora: seed % 5 === 0, speculation: seed % 4 === 0, ...staged };
       const scenario = randomTimedScenario(seed, all);
       if (!scenario.config.enable_prefix_caching) continue;
       const kvTiers = randomTiers(seed);
