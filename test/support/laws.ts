@@ -28,7 +28,13 @@ function checkDiligence(instance: Instance): void {
   const { blockSize, enableChunkedPrefill, numSpeculativeTokens } = config.scheduler;
   const { maxNumScheduledTokens, maxNumBatchedTokens } = config.scheduler;
   invariant(scheduler.running.size === 0, 'who runs is served before an instance idles');
-  invariant(kv.free === kv.capacity, 'an instance that idles holds no blocks');
+  let held = 0;
+  for (const { phase, computed, blocks } of scheduler.waiting) {
+    if (phase === 'loading') return; // It will wake the instance.
+    if (computed > 0) held += blocks;
+  }
+  invariant(kv.free + held >= kv.capacity, 'an instance that idles holds only what a tier had');
+  if (head.computed > 0) return;
   const hit = kv.lookUp(head);
   const budget = Math.min(maxNumScheduledTokens, maxNumBatchedTokens);
   const whole = !enableChunkedPrefill && head.known - hit > budget;

@@ -53,7 +53,7 @@ export class Admission {
       const chunk = this.#firstChunk(request, hit + found, most, ran, ranPrefill);
       this.blocked = chunk === 0 || !this.#fits(request, hit, found + chunk, loaded);
       if (this.blocked) {
-        if (chunk === 0 || !this.#makesRoom(request)) break;
+        if (chunk === 0 || !kv.tiers || !this.#makesRoom(request)) break;
         next = request;
         continue;
       }
@@ -127,8 +127,8 @@ export class Admission {
    * tier gives up its own, so that `request` may fit. They stay findable until they are taken.
    */
   #makesRoom(request: Request): boolean {
-    const { kv, set, queue } = this.parts;
-    if (!kv.tiers || set.size > 0) return false;
+    const { set, queue } = this.parts;
+    if (set.size > 0) return false;
     let last = queue.list.tail;
     while (last && (last === request || last.phase === 'loading' || last.computed === 0)) {
       last = last.prev;
