@@ -11,7 +11,8 @@ const BLOCK_BYTES = 16 * 131_072;
 const optionsOf = (fields: object) => {
   const data = { pools: [{ ...LLAMA, ...fields }] };
   const request = requestFromProto(scenarioFromData(data, 'tiers.yaml'), 'tiers.yaml');
-  return poolFromRequest(request.pools[0]!, poolField('tiers.yaml', 0)).options;
+  const noFiles = () => expect.unreachable('nothing is drafted');
+  return poolFromRequest(request.pools[0]!, poolField('tiers.yaml', 0), noFiles).options;
 };
 const tiersOf = (fields: object) =>
   pool({ ...LLAMA, options: { ...optionsOf(fields), enablePrefixCaching: true } }).scheduler
