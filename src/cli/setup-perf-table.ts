@@ -9,6 +9,7 @@ import { loadModel } from '../config/models.js';
 import { ConfigError } from '../core/errors.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
 import { stepSeconds } from '../core/perf/step-cost.js';
+import { shapeOfBatch } from '../core/step-shape.js';
 import { composePools } from './compose.js';
 
 export interface PerfRow {
@@ -87,19 +88,7 @@ function rowOf(model: string, hardware: string, pool: ResolvedPool): PerfRow {
 }
 
 function stepMs({ cost }: ResolvedPool, numDecodes: number, prefillTokens: number): number {
-  const inside = Math.min(prefillTokens, cost.window);
-  const windowPairs = (inside * (inside + 1)) / 2 + (prefillTokens - inside) * inside;
-  const numPrefills = prefillTokens > 0 ? 1 : 0;
-  const seconds = stepSeconds(cost, {
-    numDecodes,
-    decodeContext: numDecodes * CONTEXT,
-    decodeWindowContext: numDecodes * Math.min(CONTEXT, cost.window),
-    prefillTokens,
-    numPrefills,
-    prefillPairs: (prefillTokens * (prefillTokens + 1)) / 2,
-    prefillWindowPairs: prefillTokens > 0 ? windowPairs : 0,
-    prefillHistory: 0,
-    numSampled: numDecodes + numPrefills,
-  });
-  return seconds * 1e3;
+  const prefill = { numPrefills: prefillTokens > 0 ? 1 : 0, chunk: prefillTokens };
+  const shape = shapeOfBatch([prefill, { numDecodes, context: CONTEXT }], cost.window);
+  return stepSeconds(cost, shape) * 1e3;
 }

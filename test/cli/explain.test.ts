@@ -24,6 +24,9 @@ describe('--batch', () => {
       prefillWindowPairs: 131_328,
       prefillHistory: 0,
       numSampled: 65,
+      draftTokens: 0,
+      loraTokens: 0,
+      numAdapters: 0,
     });
   });
 

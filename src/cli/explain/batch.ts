@@ -10,6 +10,7 @@
 
 import type { StepShape } from '../../core/engine.js';
 import { ConfigError } from '../../core/errors.js';
+import { type BatchOf, shapeOfBatch } from '../../core/step-shape.js';
 
 const FLAG = '--batch';
 const FORM =
@@ -23,56 +24,22 @@ const TERM = /^(?:prefill=(?:(\d+)x)?(\d+)(?:@(\d+))?|decode=(\d+)@(\d+))$/;
 export function parseBatch(text: string | undefined, window: number): StepShape {
   const terms = (text ?? '').split(/[\s,+]+/).filter((term) => term !== '');
   if (terms.length === 0) throw new ConfigError(FLAG, FORM, text);
-  const shape: StepShape = {
-    numDecodes: 0,
-    decodeContext: 0,
-    decodeWindowContext: 0,
-    prefillTokens: 0,
-    numPrefills: 0,
-    prefillPairs: 0,
-    prefillWindowPairs: 0,
-    prefillHistory: 0,
-    numSampled: 0,
-  };
-  for (const term of terms) addTerm(shape, term, window);
-  shape.numSampled = shape.numDecodes + shape.numPrefills;
-  return shape;
+  return shapeOfBatch(terms.map(parseTerm), window);
 }
 
-function addTerm(shape: StepShape, term: string, window: number): void {
+function parseTerm(term: string): BatchOf {
   const match = TERM.exec(term);
   if (!match) throw new ConfigError(FLAG, FORM, term);
   const [, times, chunk, history, decodes, context] = match;
-  if (chunk !== undefined) {
-    const count = countOf(term, times ?? '1');
-    addPrefills(shape, count, countOf(term, chunk), Number(history ?? 0), window);
-  } else {
-    const count = countOf(term, decodes!);
-    const tokens = countOf(term, context!);
-    shape.numDecodes += count;
-    shape.decodeContext += count * tokens;
-    shape.decodeWindowContext += count * Math.min(tokens, window);
+  if (chunk === undefined) {
+    return { numDecodes: countOf(term, decodes!), context: countOf(term, context!) };
   }
+  return {
+    numPrefills: countOf(term, times ?? '1'),
+    chunk: countOf(term, chunk),
+    history: Number(history ?? 0),
+  };
 }
-
-function addPrefills(
-  shape: StepShape,
-  count: number,
-  chunk: number,
-  history: number,
-  window: number,
-): void {
-  const growing = Math.min(chunk, Math.max(0, window - history));
-  shape.numPrefills += count;
-  shape.prefillTokens += count * chunk;
-  shape.prefillHistory += count * history;
-  shape.prefillPairs += count * pairs(chunk, history);
-  shape.prefillWindowPairs +=
-    count * (pairs(growing, history) + (chunk > growing ? (chunk - growing) * window : 0));
-}
-
-/** Pairs of a token of a chunk and a token it attends to. */
-const pairs = (chunk: number, history: number): number => chunk * (history + (chunk + 1) / 2);
 
 function countOf(term: string, digits: string): number {
   const value = Number(digits);

@@ -6,8 +6,9 @@
 
 import type { SchedulerConfig } from '../engine.js';
 import { NEVER, type Request } from '../request/request.js';
+import { addPrefill } from '../step-shape.js';
 import type { TimeNs } from '../units.js';
-import { addPrefill, type Batch } from './batch.js';
+import type { Batch } from './batch.js';
 import type { Speculation } from './speculation.js';
 import type { Share, WalkParts } from './walk.js';
 

@@ -9,6 +9,7 @@
 import { DOUBLE_ZERO } from '../double.js';
 import type { Acceptance, StepShape } from '../engine.js';
 import type { Request } from '../request/request.js';
+import { clearShape, emptyShape } from '../step-shape.js';
 import type { Ticks, TimeNs } from '../units.js';
 
 export class Batch {
@@ -152,68 +153,3 @@ export class DraftedBatch {
 }
 
 const NOBODY: readonly Request[] = [];
-
-function emptyShape(): StepShape {
-  return {
-    numDecodes: 0,
-    decodeContext: DOUBLE_ZERO,
-    decodeWindowContext: DOUBLE_ZERO,
-    prefillTokens: 0,
-    numPrefills: 0,
-    prefillPairs: DOUBLE_ZERO,
-    prefillWindowPairs: DOUBLE_ZERO,
-    prefillHistory: DOUBLE_ZERO,
-    numSampled: 0,
-    draftTokens: 0,
-    otherTokens: undefined,
-    loraTokens: 0,
-    numAdapters: 0,
-  };
-}
-
-function clearShape(shape: StepShape): void {
-  shape.numDecodes = 0;
-  shape.decodeContext = 0;
-  shape.decodeWindowContext = 0;
-  shape.prefillTokens = 0;
-  shape.numPrefills = 0;
-  shape.prefillPairs = 0;
-  shape.prefillWindowPairs = 0;
-  shape.prefillHistory = 0;
-  shape.numSampled = 0;
-  shape.draftTokens = 0;
-  shape.loraTokens = 0;
-  shape.numAdapters = 0;
-}
-
-/** Adds to a shape a decode with drafts: `chunk` tokens after `computed` ones. */
-export function addDrafted(
-  shape: StepShape,
-  chunk: number,
-  computed: number,
-  window: number,
-): void {
-  const context = computed + chunk;
-  shape.numDecodes++;
-  shape.draftTokens! += chunk - 1;
-  shape.decodeContext += context;
-  shape.decodeWindowContext += Math.min(context, window);
-}
-
-/** Adds to a shape a chunk of a prompt of which `history` tokens are computed. */
-export function addPrefill(shape: StepShape, chunk: number, history: number, window: number): void {
-  shape.numPrefills++;
-  shape.prefillTokens += chunk;
-  shape.prefillHistory += history;
-  const pairs = chunk * (history + (chunk + 1) / 2);
-  shape.prefillPairs += pairs;
-  shape.prefillWindowPairs += window === Infinity ? pairs : windowPairs(chunk, history, window);
-}
-
-/** Σ over the tokens of a chunk of min(tokens up to and including it, window). */
-function windowPairs(chunk: number, history: number, window: number): number {
-  const growing = Math.max(0, Math.min(chunk, window - history));
-  return (
-    growing * (history + (growing + 1) / 2) + (chunk - growing) * (chunk > growing ? window : 0)
-  );
-}

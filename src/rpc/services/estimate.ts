@@ -9,6 +9,7 @@ import type {
 import type { StepShape } from '../../core/engine.js';
 import { explainStep } from '../../core/perf/explain.js';
 import { withDrafts } from '../../core/perf/speculation.js';
+import { shapeOfBatch } from '../../core/step-shape.js';
 import { invalidField } from '../errors.js';
 import { type ComposeOptions, composeScenario, type Place } from '../scenario.js';
 
@@ -55,24 +56,11 @@ function shapeOf(request: EstimateStepRequest, window: number): StepShape {
   }
   const chunk = numPrefills === 0 ? 0 : prefillTokens / numPrefills;
   const history = numPrefills === 0 ? 0 : prefillHistory / numPrefills;
-  return {
-    numDecodes,
-    decodeContext: numDecodes * decodeContext,
-    decodeWindowContext: numDecodes * Math.min(decodeContext, window),
-    prefillTokens,
-    numPrefills,
-    prefillPairs: numPrefills * pairs(chunk, history),
-    prefillWindowPairs: numPrefills * windowPairs(chunk, history, window),
-    prefillHistory,
-    numSampled: numDecodes + numPrefills,
-  };
-}
-
-/** Pairs of a token of a chunk and a token it attends to. */
-const pairs = (chunk: number, history: number): number => chunk * (history + (chunk + 1) / 2);
-
-/** The same where each token attends to at most `window` tokens. */
-function windowPairs(chunk: number, history: number, window: number): number {
-  const growing = Math.min(chunk, Math.max(0, window - history));
-  return pairs(growing, history) + (chunk - growing) * (chunk > growing ? window : 0);
+  return shapeOfBatch(
+    [
+      { numPrefills, chunk, history },
+      { numDecodes, context: decodeContext },
+    ],
+    window,
+  );
 }
