@@ -47,6 +47,7 @@ const IN_TIME: typeof FEATURES = [
   ['with pipeline stages and priorities', { stages: true, priority: true }, 200],
   ['with pipeline stages and adapters', { stages: true, lora: true }, 200],
   ['with pipeline stages and a prefix cache', { stages: true, prefixCaching: true }, 300],
+  ['with pipeline stages and drafts', { stages: true, speculation: true }, 300],
 ];
 
 /** A livelock is cut in the middle of a step: what that step generates is nobody's business. */

@@ -73,6 +73,7 @@ export class RunningSet {
     if (held && request.phase === 'prefill') return 0;
     const { known, computed, placeholders } = request;
     if (this.#numDrafts === 0) return known - computed;
+    if (placeholders > 0 && !this.#async) return 0; // On its way through the stages.
     const end = request.promptTokens + request.spec.maxTokens;
     if (placeholders > 0 && computed + 2 - placeholders >= end) return 0;
     const most = this.#maxModelLen - 1 - computed;

@@ -332,7 +332,8 @@ export class Scheduler implements Share {
     batch.drafted.add(request, drafts, admitted);
     if (!this.set.overlaps) return;
     request.placeholders += 1 + drafts;
-    request.drafts = this.#speculation.numDrafts;
+    // Drafts made on the device are there at once; others when the tokens have come.
+    if (this.config.asyncScheduling) request.drafts = this.#speculation.numDrafts;
   }
 
   /** Decodes whose last token this call samples have nothing left to schedule. */

@@ -103,7 +103,9 @@ export class OracleScheduler {
     if (this.config.num_speculative_tokens > 0 && !this.config.async_scheduling) {
       for (const { request } of call.entries) {
         if (!request.ended) {
-          request.numDrafts = request.midPrefill ? 0 : proposed(this.config, request);
+          // With pipeline stages it may be in another batch by now.
+          const waits = request.midPrefill || request.numInFlight > 0;
+          request.numDrafts = waits ? 0 : proposed(this.config, request);
         }
       }
     }
