@@ -134,12 +134,18 @@ export interface StepShape {
  *   ticks(shape) = base(shape) + contextSlope(shape)·decodeContext + windowSlope(shape)·decodeWindowContext
  *
  * All three are integers on the clock's grid (`onClock`) and depend on nothing in the shape that grows
- * while a batch stays the same.
+ * while a batch stays the same, for as many steps as `stepsAlike` says.
  */
 export interface StepCost {
   base(shape: StepShape): Ticks;
   contextSlope(shape: StepShape): Ticks;
   windowSlope(shape: StepShape): Ticks;
+  /**
+   * For pure decodes, how many steps from this one on (each with a token more per decode) cost what
+   * this base and these slopes say; at least 1. Absent: any number. A cost that is piecewise affine in
+   * the context ends runs at its knots this way.
+   */
+  stepsAlike?(shape: StepShape): number;
   /** Attention window in tokens of the layers that have one; `Infinity` where none does. */
   readonly window: number;
   /**

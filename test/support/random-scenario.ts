@@ -60,7 +60,7 @@ export function randomScenario(seed: number, features: Features = {}): GoldenSce
 export function randomTimedScenario(seed: number, features: Features = {}): TimedScenario {
   const { name, config, requests } = randomScenario(seed, features);
   const draw = new Draw(new Rng(seed).stream('time'));
-  const cost = drawCost(draw);
+  const cost = withKnots(drawCost(draw), new Draw(new Rng(seed).stream('knots')));
   const unit = draw.of([1, 7, 50, 1000, 100_000]);
   const jitter = draw.chance(0.5) ? unit : 0;
   let last = 0;
@@ -261,6 +261,23 @@ function drawCost(draw: Draw): StepCost {
     windowSlope: () => (finite ? perWindow : 0),
     window,
     emptyStep: 0,
+  };
+}
+
+/** A third of the costs bend: every `every` tokens of mean context a token of it costs more, as measured tables have it. */
+function withKnots(cost: StepCost, draw: Draw): StepCost {
+  if (!draw.chance(0.34)) return cost;
+  const every = draw.integer(1, 12);
+  const more = draw.integer(1, TICKS_PER_NS);
+  const pieceOf = ({ prefillTokens, numDecodes, decodeContext }: StepShape) =>
+    prefillTokens > 0 || numDecodes === 0 ? 0 : Math.floor(decodeContext / (every * numDecodes));
+  return {
+    ...cost,
+    contextSlope: (shape) => cost.contextSlope(shape) + more * pieceOf(shape),
+    stepsAlike: (shape) => {
+      const end = (pieceOf(shape) + 1) * every * shape.numDecodes;
+      return Math.max(1, Math.ceil((end - shape.decodeContext) / shape.numDecodes));
+    },
   };
 }
 

@@ -293,7 +293,8 @@ export class Instance {
     if (commandAt <= run.endNs) return;
     const { ticks } = this.#current;
     const most = Math.min(MAX_STEPS, Math.floor(MAX_TICKS / (ticks + MAX_STEPS * growth + 1)));
-    const calls = this.scheduler.callsAlike(most);
+    const alike = this.#cost.stepsAlike?.(this.#current.shape) ?? Infinity;
+    const calls = this.scheduler.callsAlike(Math.min(most, alike - 1));
     run.resize(commandAt === Infinity ? 1 + calls : run.stepsUntil(commandAt, 1 + calls));
   }
 
