@@ -5,7 +5,7 @@
 
 import type { StepCost, StepShape } from '../engine.js';
 import { numAttentionLayers } from '../model/model-shape.js';
-import type { Seconds } from '../units.js';
+import { NS_PER_S, type Seconds, TICKS_PER_NS } from '../units.js';
 import { attentionCost, decodeAttention, queriesOf } from './attention.js';
 import type { Drafting } from './drafting.js';
 import { draftingRows } from './explain-drafting.js';
@@ -13,6 +13,9 @@ import { type Deployment, headOperators, layerOperators, stageOperators } from '
 import { loraOperators } from './lora.js';
 import { stepSeconds } from './step-cost.js';
 import { operatorRow, plain, type StepRow } from './step-row.js';
+import type { MeasuredAttention } from './table/measured-attention.js';
+import type { MeasuredSteps } from './table/measured-steps.js';
+import type { TableInUse } from './table/tabled-pool.js';
 
 export type { StepRow } from './step-row.js';
 
@@ -28,24 +31,18 @@ export interface Explainable {
   readonly deployment: Deployment;
   readonly cost: StepCost;
   readonly drafting?: Drafting;
+  readonly table?: TableInUse;
 }
 
 /** With pipeline stages: what a batch costs in all of them together. */
 export function explainStep(resolved: Explainable, shape: StepShape): StepExplanation {
-  const d = resolved.deployment;
-  const drafts = shape.draftTokens ?? 0;
-  const tokens = shape.prefillTokens + shape.numDecodes + drafts;
-  const layers = layerOperators(d, tokens, shape.otherTokens);
-  const head = headOperators(d, shape.numSampled + drafts);
-  const { drafting, cost } = resolved;
-  const adapters = loraOperators(d, shape.loraTokens ?? 0, shape.numAdapters ?? 0);
+  const { deployment: d, drafting, cost, table } = resolved;
   const all: StepRow[] = [
-    ...[...layers, ...adapters, ...stageOperators(d, tokens), ...head].map((op) =>
+    ...(table?.steps ? [wholeStep(table.steps, shape)] : partRows(d, shape, table)),
+    ...loraOperators(d, shape.loraTokens ?? 0, shape.numAdapters ?? 0).map((op) =>
       operatorRow(d, op),
     ),
-    ...attentionRows(d, shape),
     ...(drafting ? draftingRows(drafting, shape, cost.window) : []),
-    ...hostRows(d, shape),
   ].filter((row) => row.seconds > 0);
   const seconds = stepSeconds(cost, shape);
   const rest = seconds - all.reduce((sum, row) => sum + row.seconds, 0);
@@ -57,6 +54,52 @@ export function explainStep(resolved: Explainable, shape: StepShape): StepExplan
     );
   const bottleneck = all.reduce((a, b) => (b.seconds > a.seconds ? b : a));
   return { rows: all, seconds, bottleneck };
+}
+
+/** Operators, attention and host. */
+function partRows(d: Deployment, shape: StepShape, table: TableInUse | undefined): StepRow[] {
+  const drafts = shape.draftTokens ?? 0;
+  const tokens = shape.prefillTokens + shape.numDecodes + drafts;
+  const sampled = shape.numSampled + drafts;
+  const layers =
+    table?.operators.layers(tokens, shape.otherTokens) ??
+    layerOperators(d, tokens, shape.otherTokens);
+  const head = table?.operators.head(sampled) ?? headOperators(d, sampled);
+  return [
+    ...[...layers, ...stageOperators(d, tokens), ...head].map((op) => operatorRow(d, op)),
+    ...(table?.attention
+      ? [measuredAttention(d, table.attention, shape)]
+      : attentionRows(d, shape)),
+    ...hostRows(d, shape),
+  ];
+}
+
+/** A table of whole steps has nothing to take apart. */
+function wholeStep(steps: MeasuredSteps, shape: StepShape): StepRow {
+  const seconds = stepSeconds(steps, shape);
+  steps.seconds(shape);
+  const source = steps.beyond ? 'extrapolated' : 'measured';
+  return { ...plain('whole step', 1, seconds, 'host', []), source };
+}
+
+function measuredAttention(d: Deployment, table: MeasuredAttention, shape: StepShape): StepRow {
+  const { work } = attentionCost(d);
+  const flop = shape.prefillPairs * work.flopPerPair;
+  const bytes = (shape.decodeContext + shape.prefillHistory) * work.kvBytesPerToken;
+  const compute = flop / d.precision.plain.peak;
+  const memory = bytes / d.gpu.memoryBytesPerS;
+  // Pure decodes as the run has them: linear between the measured contexts.
+  const alone = table.decodeBase(shape) + table.contextSlope(shape) * shape.decodeContext;
+  const mixed = table.seconds(shape);
+  const seconds = shape.prefillTokens > 0 ? mixed : alone / (TICKS_PER_NS * NS_PER_S);
+  return {
+    ...plain('attention', numAttentionLayers(d.model), seconds, 'memory', []),
+    bound: compute > memory ? 'compute' : 'memory',
+    flop,
+    bytes,
+    efficiency: Math.max(compute, memory) / seconds,
+    source: table.beyond ? 'extrapolated' : 'measured',
+  };
 }
 
 function attentionRows(d: Deployment, shape: StepShape): StepRow[] {

@@ -16,7 +16,7 @@ const LAST_OCTAVE = 18;
 const NUM_KNOTS = 8 + (LAST_OCTAVE - FIRST_OCTAVE) * KNOTS_PER_OCTAVE + 1;
 
 /** Where the knots are, and one over the distance to the next. */
-const KNOTS = Float64Array.from({ length: NUM_KNOTS }, (_, i) => {
+export const KNOTS = Float64Array.from({ length: NUM_KNOTS }, (_, i) => {
   if (i < 8) return i;
   const octave = FIRST_OCTAVE + ((i - 8) >> 2);
   return 2 ** octave * (1 + ((i - 8) & 3) / KNOTS_PER_OCTAVE);

@@ -24,7 +24,6 @@ import { type Bytes, onClock, type Seconds, type Ticks } from '../units.js';
 import { attentionMatrices, type Deployment } from './layers.js';
 import { LazyTable } from './lazy-table.js';
 import type { GemmShape, Operator } from './operator.js';
-import { AnalyticStepCost } from './step-cost.js';
 
 /** What slots and kernels are made for. */
 export interface LoraShape {
@@ -164,10 +163,8 @@ export class LoraStepCost implements StepCost {
   windowSlope(shape: StepShape): Ticks {
     return this.model.windowSlope(shape);
   }
-}
 
-/** The step cost of a deployment, adapters included where it serves them. */
-export function stepCostOf(deployment: Deployment): StepCost {
-  const model = new AnalyticStepCost(deployment);
-  return deployment.lora ? new LoraStepCost(model, deployment) : model;
+  stepsAlike(shape: StepShape): number {
+    return this.model.stepsAlike?.(shape) ?? Number.POSITIVE_INFINITY;
+  }
 }

@@ -8,9 +8,15 @@
  */
 
 import { exchange } from './collectives.js';
-import { UniformRouting } from './expert-routing.js';
+import { type ExpertRouting, UniformRouting } from './expert-routing.js';
 import type { Deployment } from './layers.js';
 import { gemm, latency, type Operator, softMax } from './operator.js';
+
+/** How the tokens of a model with experts spread over them. */
+export function routingOf({ model, routing }: Deployment): ExpertRouting {
+  const { numExperts, numExpertsPerToken } = model.moe!;
+  return routing ?? new UniformRouting(numExperts, numExpertsPerToken);
+}
 
 /** What a rank computes for its own tokens: router, dispatch, shared expert. */
 export function routingOperators(d: Deployment, tokens: number): Operator[] {
@@ -77,7 +83,7 @@ function routedExperts(d: Deployment, tokens: number, ranks: number): Operator {
   const p = precision.experts;
   const slices = layout.expertParallel ? 1 : ranks;
   const width = moe.expertIntermediateSize / slices;
-  const routing = d.routing ?? new UniformRouting(moe.numExperts, moe.numExpertsPerToken);
+  const routing = routingOf(d);
   const { touched, rows } = layout.expertParallel
     ? routing.ofFullest(tokens, ranks)
     : routing.inAll(tokens);

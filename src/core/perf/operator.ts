@@ -12,6 +12,8 @@ import { type Efficiency, SKINNY_ROWS } from './efficiency.js';
 import type { MatrixPrecision } from './precision.js';
 
 export type Bound = 'compute' | 'memory' | 'link' | 'latency';
+/** Where a time comes from, when a measured table is in use; extrapolated: outside of what it holds. */
+export type Source = 'measured' | 'extrapolated' | 'analytic';
 
 export interface Operator {
   readonly name: string;
@@ -27,6 +29,8 @@ export interface Operator {
   readonly peak: number;
   /** What the time was computed from: names of `Efficiency` or of the engine's profile. */
   readonly constants: readonly string[];
+  /** Absent: analytic. */
+  readonly source?: Source;
 }
 
 /** What every operator of a deployment is computed with. */
@@ -72,6 +76,17 @@ export function gemm(
     ],
   };
 }
+
+/** Seconds of one run at the ceilings of the data sheet; 0 where there is none. */
+export const ceilingSeconds = (
+  { gpu }: Pick<Kernels, 'gpu'>,
+  op: Pick<Operator, 'flop' | 'bytes' | 'linkBytes' | 'peak'>,
+): Seconds =>
+  Math.max(
+    op.peak > 0 ? op.flop / op.peak : 0,
+    op.bytes / gpu.memoryBytesPerS,
+    op.linkBytes / gpu.link.bytesPerS,
+  );
 
 /** (a^p + b^p)^(1/p): never below the larger of the two for p ≥ 1, nor below the sum for p ≤ 1. */
 export function softMax(a: number, b: number, p: number): number {

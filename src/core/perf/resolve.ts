@@ -25,6 +25,7 @@ import { engineLimits, type Limits } from './limits.js';
 import { fetchSeconds, type LoraShape, loadSeconds } from './lora.js';
 import { resolvePrecision } from './precision.js';
 import { analyticCost, resolveSpeculation } from './speculation.js';
+import type { TableInUse } from './table/tabled-pool.js';
 
 export interface ResolvedPool {
   readonly spec: PoolSpec;
@@ -45,7 +46,9 @@ export interface ResolvedPool {
   /** Choices made for the user, in sentences. */
   readonly notes: readonly string[];
   /** Where the times come from. */
-  readonly level: 'analytic' | 'calibrated';
+  readonly level: 'analytic' | 'calibrated' | 'table';
+  /** Measured times in use, at level `table`. */
+  readonly table?: TableInUse;
   /** How far off each metric may be, measured on the nearest cases; empty when nothing near was measured. */
   readonly expectedErrors: readonly ExpectedError[];
 }

@@ -6,8 +6,9 @@ import type { PoolSpec, SpeculationSpec, SpeculativeMethod } from '../scenario.j
 import { DEFAULT_ACCEPTANCE } from '../sched/acceptance.js';
 import { type Drafting, draftingOf } from './drafting.js';
 import type { Deployment } from './layers.js';
-import { stepCostOf } from './lora.js';
+import { LoraStepCost } from './lora.js';
 import { SpeculativeStepCost } from './speculative-cost.js';
+import { AnalyticStepCost } from './step-cost.js';
 
 export interface ResolvedSpeculation {
   readonly scheduler: Pick<
@@ -92,9 +93,17 @@ function speculationNotes(spec: SpeculationSpec, { model, layout }: Deployment):
   return notes;
 }
 
-/** The formulas of `deployment`, and what drafting adds to them. */
-export function analyticCost(deployment: Deployment, drafting: Drafting | undefined): StepCost {
-  const cost = stepCostOf(deployment);
+/** The formulas of `deployment`, and what adapters and drafting add to them. */
+export const analyticCost = (deployment: Deployment, drafting: Drafting | undefined): StepCost =>
+  withAdditions(new AnalyticStepCost(deployment), deployment, drafting);
+
+/** What the model costs, however it is known, and what adapters and drafting add to it. */
+export function withAdditions(
+  model: StepCost,
+  deployment: Deployment,
+  drafting: Drafting | undefined,
+): StepCost {
+  const cost = deployment.lora ? new LoraStepCost(model, deployment) : model;
   return drafting ? new SpeculativeStepCost(cost, drafting) : cost;
 }
 

@@ -51,6 +51,10 @@ export class SpeculativeStepCost implements StepCost {
     return this.verification.contextSlope(shape) + onClock(this.#proposal.contextSlope(shape));
   }
 
+  stepsAlike(shape: StepShape): number {
+    return this.verification.stepsAlike?.(shape) ?? Number.POSITIVE_INFINITY;
+  }
+
   windowSlope(shape: StepShape): Ticks {
     return this.verification.windowSlope(shape) + onClock(this.#proposal.windowSlope(shape));
   }

@@ -26,12 +26,23 @@ import {
 import { LazyTable } from './lazy-table.js';
 import { expertOperators } from './moe.js';
 import type { Operator } from './operator.js';
+import type { MeasuredAttention } from './table/measured-attention.js';
+
+/** Parts of a step whose times come from elsewhere than the formulas: measured tables. */
+export interface StepParts {
+  /** All layers by a rank's own tokens, and the head by sequences, in seconds. */
+  readonly layers: { at(tokens: number): Seconds };
+  readonly head: { at(sequences: number): Seconds };
+  /** Only without windows and recurrent layers. */
+  readonly attention?: MeasuredAttention | undefined;
+}
 
 export class AnalyticStepCost implements StepCost {
   readonly window: number;
   readonly emptyStep: Ticks = 0;
-  readonly #layers: LazyTable;
-  readonly #head: LazyTable;
+  readonly #layers: StepParts['layers'];
+  readonly #head: StepParts['head'];
+  readonly #measured: MeasuredAttention | undefined;
   /** Experts of all ranks in lock-step, and what is sent from stage to stage. */
   readonly #experts: LazyTable | undefined;
   readonly #sends: LazyTable | undefined;
@@ -40,20 +51,26 @@ export class AnalyticStepCost implements StepCost {
   readonly #contextTicks: Ticks;
   readonly #windowTicks: Ticks;
 
-  constructor(readonly deployment: Deployment) {
+  constructor(
+    readonly deployment: Deployment,
+    parts?: StepParts,
+  ) {
     const { model, layout, engine } = deployment;
-    const { pp, dp } = layout;
-    const shared = model.moe !== undefined && dp > 1;
+    const { pp } = layout;
+    const shared = sharesExperts(deployment);
     this.window = model.slidingWindow?.tokens ?? Number.POSITIVE_INFINITY;
-    this.#layers = new LazyTable((m) =>
-      total(shared ? ownOperators(deployment, m) : layerOperators(deployment, m)),
-    );
+    this.#layers =
+      parts?.layers ??
+      new LazyTable((m) =>
+        total(shared ? ownOperators(deployment, m) : layerOperators(deployment, m)),
+      );
     this.#experts = shared
       ? new LazyTable((m) => total(expertOperators(deployment, m)))
       : undefined;
-    this.#head = new LazyTable((s) => total(headOperators(deployment, s)));
+    this.#head = parts?.head ?? new LazyTable((s) => total(headOperators(deployment, s)));
     this.#sends = pp > 1 ? new LazyTable((m) => total(stageOperators(deployment, m))) : undefined;
     this.#attention = attentionCost(deployment);
+    this.#measured = parts?.attention;
     this.#dispatch =
       model.numLayers * engine.dispatchSecondsPerLayer * deployment.efficiency.dispatchFactor;
     this.#contextTicks = onClock(this.#attention.context);
@@ -66,18 +83,21 @@ export class AnalyticStepCost implements StepCost {
     // A draft is verified like a token of its own: through every layer, and with logits.
     const tokens = numDecodes + prefillTokens + draftTokens;
     const host = engine.hostSecondsPerStep + engine.hostSecondsPerSequence * shape.numSampled;
+    const measured = this.#measured;
     let gpu =
       this.#layers.at(tokens) +
       this.#head.at(shape.numSampled + draftTokens) +
-      this.#attentionBase(shape);
+      (measured ? measured.prefillSeconds(shape) : this.#attentionBase(shape));
     if (this.#experts) {
       gpu += this.#experts.at(tokens + (shape.otherTokens ?? tokens * (layout.dp - 1)));
     }
     if (this.#sends) gpu += this.#sends.at(tokens);
-    return onClock(host + gpu + this.#underDispatch(shape, gpu));
+    const ticks = onClock(host + gpu + this.#underDispatch(shape, gpu));
+    return measured ? ticks + measured.decodeBase(shape) : ticks;
   }
 
   contextSlope(shape: StepShape): Ticks {
+    if (this.#measured) return this.#measured.contextSlope(shape);
     return shape.draftTokens ? onClock(this.#verifying(shape).context) : this.#contextTicks;
   }
 
@@ -88,6 +108,10 @@ export class AnalyticStepCost implements StepCost {
   /** Slopes of decodes with drafts: the mean number of queries stands for all. */
   #verifying(shape: StepShape): Pick<AttentionCost, 'context' | 'window'> {
     return decodeAttention(this.#attention, queriesOf(shape));
+  }
+
+  stepsAlike(shape: StepShape): number {
+    return this.#measured ? this.#measured.stepsAlike(shape) : Number.POSITIVE_INFINITY;
   }
 
   #attentionBase(shape: StepShape): Seconds {
@@ -108,12 +132,17 @@ export class AnalyticStepCost implements StepCost {
     if (shape.prefillTokens === 0) return 0;
     const tokens = shape.prefillTokens + shape.numDecodes + (shape.draftTokens ?? 0);
     if (tokens <= this.deployment.engine.graphTokens) return 0;
+    if (this.#measured) return Math.max(0, this.#dispatch - gpuBase);
     const context =
       shape.decodeContext * this.#attention.context +
       shape.decodeWindowContext * this.#attention.window;
     return Math.max(0, this.#dispatch - gpuBase - context);
   }
 }
+
+/** Whether experts are computed for the tokens of all data-parallel ranks together. */
+export const sharesExperts = ({ model, layout }: Deployment): boolean =>
+  model.moe !== undefined && layout.dp > 1;
 
 export const total = (operators: readonly Operator[]): Seconds =>
   operators.reduce((sum, { count, seconds }) => sum + count * seconds, 0);

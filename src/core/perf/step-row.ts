@@ -2,7 +2,7 @@
 
 import type { Seconds } from '../units.js';
 import type { Deployment } from './layers.js';
-import type { Bound, Operator } from './operator.js';
+import { type Bound, ceilingSeconds, type Operator, type Source } from './operator.js';
 
 export interface StepRow {
   readonly name: string;
@@ -16,6 +16,8 @@ export interface StepRow {
   /** Time at the data sheet's ceilings over time taken, in [0, 1]; 0 where there is no ceiling. */
   readonly efficiency: number;
   readonly constants: readonly string[];
+  /** Absent: analytic. */
+  readonly source?: Source;
 }
 
 /** An operator as often as a step runs it. */
@@ -27,20 +29,13 @@ export const operatorRow = (d: Deployment, op: Operator): StepRow => ({
   linkBytes: op.count * op.linkBytes,
   seconds: op.count * op.seconds,
   bound: op.bound,
-  efficiency: ideal(d, op) / op.seconds,
+  efficiency: ofCeiling(ceilingSeconds(d, op) / op.seconds),
   constants: op.constants,
+  ...(op.source && { source: op.source }),
 });
 
-function ideal(
-  d: Deployment,
-  op: { flop: number; bytes: number; linkBytes: number; peak: number },
-): Seconds {
-  return Math.max(
-    op.peak > 0 ? op.flop / op.peak : 0,
-    op.bytes / d.gpu.memoryBytesPerS,
-    op.linkBytes / d.gpu.link.bytesPerS,
-  );
-}
+/** Activations that a cache holds are moved faster than memory could: no fraction of its ceiling. */
+const ofCeiling = (fraction: number): number => (fraction > 1 + 1e-9 ? 0 : fraction);
 
 /** A row of time that neither computes nor moves. */
 export const plain = (
