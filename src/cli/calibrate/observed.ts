@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import type { StepShape } from '../../core/engine.js';
 import { ConfigError } from '../../core/errors.js';
 import type { Milliseconds, TimeNs } from '../../core/units.js';
+import { type RowTable, readRows } from '../../files/rows.js';
 import { requestsOfResult } from './observed-result.js';
-import { type ObservedTable, readTable } from './observed-table.js';
 
 export interface ObservedRequest {
   /** Since the first one. */
@@ -73,7 +73,7 @@ function readText(path: string): string {
 function parse(path: string, text: string, window: number): Observed {
   const result = text.trimStart().startsWith('{') ? wholeObject(text) : undefined;
   if (result && 'ttfts' in result) return requestsOfResult(path, result);
-  const table = readTable(path, text);
+  const table = readRows(path, text);
   if (table.has('num_decodes', 'duration_ms'))
     return { kind: 'steps', steps: stepsOf(table, window) };
   if (table.has('arrival_ms', 'ttft_ms')) return requestsOf(table);
@@ -94,7 +94,7 @@ function wholeObject(text: string): Record<string, unknown> | undefined {
 }
 
 /** `context_tokens` is the sum over decodes; prompts of a step are of equal length and new. */
-function stepsOf(table: ObservedTable, window: number): ObservedStep[] {
+function stepsOf(table: RowTable, window: number): ObservedStep[] {
   return table.rows.map((row) => {
     const numDecodes = row.count('num_decodes');
     const context = numDecodes === 0 ? 0 : row.count('context_tokens') / numDecodes;
@@ -119,7 +119,7 @@ function stepsOf(table: ObservedTable, window: number): ObservedStep[] {
   });
 }
 
-function requestsOf(table: ObservedTable): Observed {
+function requestsOf(table: RowTable): Observed {
   const rows = table.rows.filter((row) => row.optional('ttft_ms') !== undefined);
   const cached = rows.some((row) => (row.optional('cached_tokens') ?? 0) > 0);
   const requests = rows

@@ -1,10 +1,10 @@
-/** Rows with named fields, from CSV with a header or from JSON Lines; errors name line and field. */
+/** Rows with named fields, from CSV with a header or from JSON Lines; errors name line and field. `#` begins a comment. */
 
-import { ConfigError } from '../../core/errors.js';
+import { ConfigError } from '../core/errors.js';
 
-export class ObservedRow {
+export class Row {
   constructor(
-    private readonly where: string,
+    readonly where: string,
     private readonly fields: Readonly<Record<string, unknown>>,
   ) {}
 
@@ -19,6 +19,11 @@ export class ObservedRow {
     const number = typeof value === 'string' ? Number(value) : value;
     if (typeof number === 'number' && Number.isFinite(number)) return number;
     return this.refuse(field, 'a number', value);
+  }
+
+  /** `''` where it is empty or not there. */
+  text(field: string): string {
+    return String(this.fields[field] ?? '').trim();
   }
 
   number(field: string): number {
@@ -43,27 +48,27 @@ export class ObservedRow {
   }
 }
 
-export interface ObservedTable {
+export interface RowTable {
   /** The fields of the first row. */
   readonly names: readonly string[];
-  readonly rows: readonly ObservedRow[];
+  readonly rows: readonly Row[];
   has(...names: string[]): boolean;
 }
 
 /** @throws {ConfigError} for a line that is not a row */
-export function readTable(path: string, text: string): ObservedTable {
+export function readRows(path: string, text: string): RowTable {
   const lines = text
     .replace(/^\uFEFF/, '')
     .split('\n')
     .map((line, i) => ({ line: line.trim(), where: `${path}:${i + 1}` }))
-    .filter(({ line }) => line !== '');
+    .filter(({ line }) => line !== '' && !line.startsWith('#'));
   const [header, ...rest] = lines;
   if (!header) throw new ConfigError(path, 'rows', 'an empty file');
   if (header.line.startsWith('{')) {
     const objects = lines.map(({ line, where }) => ({ where, fields: objectOf(where, line) }));
     return tableOf(
       Object.keys(objects[0]!.fields),
-      objects.map(({ where, fields }) => new ObservedRow(where, fields)),
+      objects.map(({ where, fields }) => new Row(where, fields)),
     );
   }
   const names = cellsOf(header.line);
@@ -72,12 +77,12 @@ export function readTable(path: string, text: string): ObservedTable {
     if (cells.length !== names.length) {
       throw new ConfigError(where, `${names.length} values, as in the header`, cells.length);
     }
-    return new ObservedRow(where, Object.fromEntries(names.map((name, i) => [name, cells[i]])));
+    return new Row(where, Object.fromEntries(names.map((name, i) => [name, cells[i]])));
   });
   return tableOf(names, rows);
 }
 
-const tableOf = (names: readonly string[], rows: readonly ObservedRow[]): ObservedTable => ({
+const tableOf = (names: readonly string[], rows: readonly Row[]): RowTable => ({
   names,
   rows,
   has: (...wanted) => wanted.every((name) => names.includes(name)),
