@@ -48,6 +48,7 @@ function poolRequest(pool: Pool, at: string): PoolRequest {
     numInstances: said(pool.numInstances),
     npuNum: said(pool.npuNum),
     npuMem: said(pool.npuMem),
+    perfTable: said(pool.perfTable),
     options: {
       ...(pool.options && poolOptions(pool.options)),
       ...(pool.kvTiers.length > 0 && { kvTiers: pool.kvTiers.map(kvTier) }),
@@ -175,7 +176,15 @@ export const loadField =
   (field) =>
     `${at}: workload.${NESTED[field] ?? field}`;
 
-const POOL_FIELDS = ['model', 'hardware', 'engine', 'num_instances', 'npu_num', 'npu_mem'];
+const POOL_FIELDS = [
+  'model',
+  'hardware',
+  'engine',
+  'num_instances',
+  'npu_num',
+  'npu_mem',
+  'perf_table',
+];
 
 const isOfPool = (field: string): boolean =>
   POOL_FIELDS.includes(field) || field.startsWith('kv_tiers');

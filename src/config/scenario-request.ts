@@ -38,6 +38,8 @@ export interface PoolRequest {
   readonly npuMem?: number | undefined;
   /** A file of `calibrate`. */
   readonly calibration?: string | undefined;
+  /** A file of measured operator times, as `setup-perf` writes it. */
+  readonly perfTable?: string | undefined;
   readonly options: PoolOptions;
   readonly speculativeConfig?: SpeculativeRequest | undefined;
 }

@@ -82,6 +82,9 @@ function refuseFiles({ pools, workload }: Scenario, place: Place): void {
     ],
   ]);
   const named = files.filter(([, name]) => /\.json$|^[./~]|\\/.test(name));
+  pools.forEach((pool, i) => {
+    if (pool.perfTable) named.push([`${place.pool(i)}.perf_table`, 'a table']);
+  });
   if (workload?.source.case === 'trace')
     named.push([`${place.scenario}.workload.trace.path`, 'a trace']);
   pools.forEach(({ options }, i) => {

@@ -199,6 +199,10 @@ describe('a server that reads no files', () => {
       'scenario.pools[0].options.speculative_config.acceptance_file',
     ],
     [
+      { pools: [{ model: 'a', hardware: 'H100', perfTable: 't.csv' }] },
+      'scenario.pools[0].perf_table',
+    ],
+    [
       { workload: { source: { case: 'trace', value: { path: '/etc/passwd' } } } },
       'scenario.workload.trace.path',
     ],
