@@ -29,6 +29,7 @@ import { readAcceptance } from '../files/acceptance-file.js';
 import { openTrace } from '../files/trace-reader.js';
 import type { Run } from '../report/run.js';
 import { withCalibration } from './calibrate/calibration-file.js';
+import { withPerfTable } from './setup-perf/use-perf-table.js';
 
 /** What will run, resolved and checked. */
 export interface Composition {
@@ -96,7 +97,9 @@ export function composePools(
     const { enablePrefixCaching = tiered || (shared && data.engine.defaults.enablePrefixCaching) } =
       spec.options;
     const options = { ...spec.options, enablePrefixCaching };
-    return withCalibration(resolvePool({ ...spec, options }, data, request.seed), pool.calibration);
+    const resolved = resolvePool({ ...spec, options }, data, request.seed);
+    const calibrated = withCalibration(resolved, pool.calibration);
+    return withPerfTable(calibrated, pool.perfTable, naming(i)('perf_table'));
   });
   for (const pool of pools) policyNamed(pool.scheduler.policy);
   return { seed: request.seed ?? 0, router, pools };

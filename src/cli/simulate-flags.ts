@@ -29,6 +29,7 @@ const RUNS: readonly Row[] = [
   ['--npu-num <n>', 'GPUs per instance'],
   ['--npu-mem <GiB>', 'memory per GPU, overriding the data sheet'],
   ['--calibration <file>', 'times fitted to a real server: a file of calibrate'],
+  ['--perf-table <file>', 'measured operator times: a file of setup-perf'],
 ];
 
 export const LOAD: readonly Row[] = [
@@ -156,6 +157,7 @@ export function requestFromFlags(flags: Flags, base?: ScenarioRequest): Scenario
     npuMem: given.number('npu_mem'),
     calibration: given.text('calibration'),
     speculativeConfig: speculative === undefined ? undefined : speculativeFromJson(speculative),
+    perfTable: given.text('perf_table'),
   });
   const pools = (base?.pools ?? [emptyPool(given)]).map(
     (pool): PoolRequest => ({ ...pool, ...change, options: { ...pool.options, ...options } }),

@@ -41,6 +41,10 @@ export const defineCalibrate: DefineCommand = (command, io) => {
     const request = requestFromFlags(flags, base?.request);
     const { pools, router, seed } = composePools(withoutCache(request), namingOf(flags, base).pool);
     const pool = pools[0]!;
+    if (pool.table) {
+      const instead = 'nothing here: what is fitted is the analytic model';
+      throw new ConfigError('--perf-table', instead, flags.perfTable ?? pool.table.meta.source);
+    }
     if (pools.length > 1) throw new ConfigError('--config', 'one pool', pools.length);
     const observed = readObserved(path, pool.cost.window);
     const fitted = fitObserved({ pool, observed, router, seed, progress: watch(observed, io) });

@@ -53,6 +53,7 @@ const explainJson = ({ pool, step, constants }: Explained): Json => ({
     bound: row.bound,
     efficiency: row.efficiency,
     constants: row.constants,
+    source: row.source ?? 'analytic',
   })),
   constants,
 });

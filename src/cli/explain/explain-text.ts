@@ -20,12 +20,12 @@ export function explainText({ pool, batch, step, constants }: Explained): string
     `${spec.model.name} on ${hardwareLabel(pool)}, ${engine.name} ${engine.since}+ (${engine.label})`,
     `one step of ${batch}: ${duration(step.seconds * 1e3)} (${pool.level} model)`,
     '',
-    ...operatorTable(step),
+    ...operatorTable(step, pool.level === 'table'),
     '',
     'FLOP, bytes and link bytes are of one GPU. "Of ceiling" is the time at FLOP/peak, bytes/bandwidth or',
     'bytes/link over the time taken.',
     '',
-    'Constants, and how they were found',
+    ...(constants.length > 0 ? ['Constants, and how they were found'] : []),
     ...table(
       constants.map(({ name, value, source }) => [
         `  ${name}`,
@@ -52,7 +52,8 @@ const HEADER = [
   'of ceiling',
 ];
 
-function operatorTable({ rows, seconds }: StepExplanation): string[] {
+/** @param withSource whether some rows are measured: each then says where its time is from */
+function operatorTable({ rows, seconds }: StepExplanation, withSource: boolean): string[] {
   const sum = (of: (row: StepRow) => number) => rows.reduce((all, row) => all + of(row), 0);
   const cells = rows.map((row) => [
     `  ${row.name}`,
@@ -64,6 +65,7 @@ function operatorTable({ rows, seconds }: StepExplanation): string[] {
     duration(row.seconds * 1e3),
     percent(row.seconds / seconds),
     row.efficiency > 0 ? percent(row.efficiency) : '-',
+    ...(withSource ? [row.source ?? 'analytic'] : []),
   ]);
   const total = [
     '  step',
@@ -75,8 +77,10 @@ function operatorTable({ rows, seconds }: StepExplanation): string[] {
     duration(seconds * 1e3),
     '100 %',
     '',
+    ...(withSource ? [''] : []),
   ];
-  return table([[`  ${HEADER[0]}`, ...HEADER.slice(1)], ...cells, total], 2);
+  const header = [`  ${HEADER[0]}`, ...HEADER.slice(1), ...(withSource ? ['source'] : [])];
+  return table([header, ...cells, total], 2);
 }
 
 const PREFIXES = ['', 'k', 'M', 'G', 'T', 'P'];
@@ -87,6 +91,11 @@ function amount(value: number): string {
   const step = Math.min(PREFIXES.length - 1, Math.max(0, Math.floor(Math.log10(value) / 3)));
   return `${short(value / 1000 ** step)} ${PREFIXES[step]}`.trimEnd();
 }
+
+const standsOn = ({ source, constants }: StepRow): string => {
+  if (source === 'measured') return 'a measured table';
+  return source === 'extrapolated' ? 'a table, outside of what it holds' : constants.join(', ');
+};
 
 /** How sure the numbers are, and what would make them surer. */
 function uncertainty(pool: ResolvedPool, { bottleneck, seconds }: StepExplanation): string[] {
@@ -101,7 +110,7 @@ function uncertainty(pool: ResolvedPool, { bottleneck, seconds }: StepExplanatio
     ...(known.length > 0 ? known : ['  nothing near this case was measured']),
     '',
     'What would reduce it',
-    `  ${percent(bottleneck.seconds / seconds)} of this step is ${bottleneck.name}: it stands on ${bottleneck.constants.join(', ')}.`,
+    `  ${percent(bottleneck.seconds / seconds)} of this step is ${bottleneck.name}: it stands on ${standsOn(bottleneck)}.`,
     ...(level === 'calibrated'
       ? [
           '  These times are fitted to a real run already; a run with other batch sizes would fit more of them.',

@@ -4,13 +4,13 @@
  * table of it is a way to look, nothing has to be stored.
  */
 
-import { loadHardware } from '../config/hardware.js';
-import { loadModel } from '../config/models.js';
-import { ConfigError } from '../core/errors.js';
-import type { ResolvedPool } from '../core/perf/resolve.js';
-import { stepSeconds } from '../core/perf/step-cost.js';
-import { shapeOfBatch } from '../core/step-shape.js';
-import { composePools } from './compose.js';
+import { loadHardware } from '../../config/hardware.js';
+import { loadModel } from '../../config/models.js';
+import { ConfigError } from '../../core/errors.js';
+import type { ResolvedPool } from '../../core/perf/resolve.js';
+import { stepSeconds } from '../../core/perf/step-cost.js';
+import { shapeOfBatch } from '../../core/step-shape.js';
+import { composePools } from '../compose.js';
 
 export interface PerfRow {
   readonly model: string;
