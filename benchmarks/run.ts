@@ -14,7 +14,7 @@ import { wholeProcess } from './whole-process.js';
 
 /** Parts that are scripts of their own. */
 const SCRIPTS: Readonly<Record<string, readonly string[]>> = {
-  engine: ['benchmarks/engine/throughput.ts'],
+  engine: ['benchmarks/engine/throughput.ts', 'benchmarks/engine/step-cost.ts'],
   facade: existsSync('benchmarks/facade')
     ? readdirSync('benchmarks/facade')
         .filter((name) => name === 'run.ts')
