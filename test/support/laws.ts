@@ -24,7 +24,7 @@ export function checkLaws(engine: Cluster): void {
 function checkDiligence(instance: Instance): void {
   const { scheduler, kv, config } = instance;
   const { head } = scheduler.waiting;
-  if (instance.snapshot(0).busy || !head) return;
+  if (instance.isBusy || !head) return;
   const { blockSize, enableChunkedPrefill, numSpeculativeTokens } = config.scheduler;
   const { maxNumScheduledTokens, maxNumBatchedTokens } = config.scheduler;
   invariant(scheduler.running.size === 0, 'who runs is served before an instance idles');

@@ -21,6 +21,7 @@ import { Rng } from '../rng.js';
 import type { TimeNs } from '../units.js';
 import { Inbox } from './inbox.js';
 import { Instance } from './instance.js';
+import { reportOf, snapshotOf } from './instance-books.js';
 import { LockStep } from './lock-step.js';
 import type { Router } from './router.js';
 import { routerNamed } from './routers/index.js';
@@ -156,7 +157,7 @@ export class Cluster implements Engine {
   }
 
   snapshot(): readonly InstanceSnapshot[] {
-    return this.instances.map((instance) => instance.snapshot(this.#now));
+    return this.instances.map((instance) => snapshotOf(instance, this.#now));
   }
 
   report(): RunReport {
@@ -180,7 +181,7 @@ export class Cluster implements Engine {
       e2el: metrics.e2el.summary(),
       queue: metrics.queue.summary(),
       ...(metrics.slo && { good: metrics.good }),
-      instances: this.instances.map((instance) => instance.report(durationNs)),
+      instances: this.instances.map((instance) => reportOf(instance, durationNs)),
       stuck: this.instances.some((instance) => instance.isStuck),
     };
   }

@@ -10,16 +10,14 @@
  * what a call decides is computed behind them, and its tokens come a step later for each.
  */
 
-import type { InstanceConfig, InstanceSnapshot, StepCost } from '../engine.js';
+import type { InstanceConfig, StepCost } from '../engine.js';
 import { CountedPool, type KvPool } from '../kv/kv-pool.js';
 import { PrefixPool } from '../kv/prefix-pool.js';
 import { InstanceStats } from '../metrics/instance-stats.js';
-import type { InstanceReport, LoraReport } from '../metrics/report.js';
 import type { RunMetrics } from '../metrics/run-metrics.js';
 import { SpeculationStats } from '../metrics/speculation-stats.js';
 import type { Request, RequestTable } from '../request/request.js';
 import type { Rng } from '../rng.js';
-import type { Adapters } from '../sched/adapters.js';
 import { Batch } from '../sched/batch.js';
 import { DecodeSet } from '../sched/decode-set.js';
 import { Run } from '../sched/run.js';
@@ -41,7 +39,10 @@ export class Instance {
   readonly scheduler: Scheduler;
   readonly kv: KvPool;
   readonly stats = new InstanceStats();
-  readonly #drafts: SpeculationStats | undefined;
+  /** What became of drafts, with speculation. */
+  readonly drafts: SpeculationStats | undefined;
+  /** Whether time passes in which it is busy and yet computes nothing: bubbles, slower ranks. */
+  readonly sharesTime: boolean;
   readonly #arrivals = new Inbox();
   readonly #cancels = new Inbox();
   /** Requests whose KV is on its way from a tier, by when it is there. */
@@ -49,8 +50,6 @@ export class Instance {
   readonly #run = new Run();
   readonly #cost: StepCost;
   readonly #numStages: number;
-  /** Whether time passes in which it is busy and yet computes nothing: bubbles, slower ranks. */
-  readonly #sharesTime: boolean;
   readonly #flight: Flight;
   readonly #occupancy: Occupancy;
   readonly #tell: InstanceTeller;
@@ -73,7 +72,7 @@ export class Instance {
     const { scheduler, cost } = config;
     this.#cost = cost;
     this.#numStages = stagesOf(scheduler);
-    this.#sharesTime = this.#numStages > 1 || config.lockStepGroup !== undefined;
+    this.sharesTime = this.#numStages > 1 || config.lockStepGroup !== undefined;
     this.#flight = new Flight(scheduler);
     const decodes = new DecodeSet(scheduler.blockSize, scheduler.maxModelLen, cost.window);
     this.kv = scheduler.enablePrefixCaching
@@ -83,10 +82,10 @@ export class Instance {
     this.scheduler = new Scheduler(scheduler, this.kv, decodes, cost.window, this.#tell);
     this.#occupancy = new Occupancy(this.stats, this.scheduler, this.kv);
     const k = scheduler.numSpeculativeTokens;
-    this.#drafts = k > 0 ? new SpeculationStats(k) : undefined;
+    this.drafts = k > 0 ? new SpeculationStats(k) : undefined;
     this.#delivery = new Delivery({
       scheduler: this.scheduler,
-      drafts: this.#drafts,
+      drafts: this.drafts,
       metrics,
       table,
       tracer,
@@ -106,6 +105,11 @@ export class Instance {
 
   get numRunning(): number {
     return this.scheduler.running.size;
+  }
+
+  /** Whether a step is under way. */
+  get isBusy(): boolean {
+    return this.#busy;
   }
 
   get isStuck(): boolean {
@@ -253,7 +257,7 @@ export class Instance {
       batch.ticks += perWindow * shape.decodeWindowContext;
       slope += perWindow * this.scheduler.decodes.numShort;
     }
-    if (this.#sharesTime) this.stats.workNs += batch.ticks / this.#numStages / TICKS_PER_NS;
+    if (this.sharesTime) this.stats.workNs += batch.ticks / this.#numStages / TICKS_PER_NS;
     this.#flight.enter(batch, this.#run.startNs);
     return slope;
   }
@@ -401,40 +405,4 @@ export class Instance {
     const pending = this.#busy ? [...inFlight, this.#current] : inFlight;
     this.#delivery.abort(request, at, this.#run.startNs, pending);
   }
-
-  snapshot(at: TimeNs): InstanceSnapshot {
-    return {
-      pool: this.config.pool,
-      instance: this.index,
-      at,
-      numRunning: this.scheduler.running.size,
-      numWaiting: this.scheduler.waiting.size,
-      numBlocks: this.kv.capacity,
-      freeBlocks: this.kv.free,
-      cachedBlocks: this.kv.cachedBlocks,
-      busy: this.#busy,
-      ...(this.#drafts && { speculation: this.#drafts.counts() }),
-    };
-  }
-
-  report(durationNs: number): InstanceReport {
-    const { blockSize } = this.config.scheduler;
-    const { adapters } = this.scheduler.set;
-    return {
-      pool: this.config.pool,
-      instance: this.index,
-      ...this.stats.summary(durationNs, blockSize),
-      numPreemptions: this.scheduler.numPreemptions,
-      numBlocks: this.kv.capacity,
-      ...(this.#drafts && { speculation: this.#drafts.counts() }),
-      ...(this.#sharesTime && { workNs: this.stats.workNs + 0 }),
-      ...(adapters && { lora: loraReport(adapters) }),
-      ...(this.kv.tiers && { kvTiers: this.kv.tiers.report() }),
-    };
-  }
 }
-
-const loraReport = ({ stats: { loadTicks, ...counts } }: Adapters): LoraReport => ({
-  ...counts,
-  loadNs: loadTicks / TICKS_PER_NS,
-});
