@@ -5,8 +5,7 @@
 
 import type { InstanceReport } from '../core/metrics/report.js';
 import { type SpeculationCounts, sumSpeculation } from '../core/metrics/speculation-stats.js';
-import { meanStep } from '../core/metrics/utilisation.js';
-import { explainStep } from '../core/perf/explain.js';
+import { explainKinds } from '../core/metrics/utilisation.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
 import { duration, grouped, percent, plural, short } from './format.js';
 import { offeredRate, type Run, requestThroughput } from './run.js';
@@ -95,22 +94,34 @@ const batchNs = ({ deployment }: ResolvedPool, { busyNs, workNs }: InstanceRepor
   workNs === undefined ? busyNs : workNs * deployment.layout.pp;
 
 function stepFindings(pool: ResolvedPool, instance: InstanceReport): StepFindings {
-  const shape = meanStep(instance);
-  const { rows, seconds } = explainStep(pool, shape);
-  const all = rows.reduce((sum, row) => sum + row.seconds, 0) || 1;
+  const kinds = explainKinds(pool, instance);
+  // Sums over all steps, by what bounds an operator and by operator.
   const bounds = new Map<string, number>();
-  for (const { bound, seconds: s } of rows) bounds.set(bound, (bounds.get(bound) ?? 0) + s / all);
-  const top = rows.reduce((a, b) => (b.seconds > a.seconds ? b : a));
-  const flop = rows.reduce((sum, row) => sum + row.flop, 0);
-  const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+  const operators = new Map<string, number>();
+  const add = (sums: Map<string, number>, name: string, value: number) =>
+    sums.set(name, (sums.get(name) ?? 0) + value);
+  let [all, seconds, flop, bytes] = [0, 0, 0, 0];
+  for (const { rows, numSteps, seconds: step } of kinds) {
+    seconds += step * numSteps;
+    for (const row of rows) {
+      all += row.seconds * numSteps;
+      flop += row.flop * numSteps;
+      bytes += row.bytes * numSteps;
+      add(bounds, row.bound, row.seconds * numSteps);
+      add(operators, row.name, row.seconds * numSteps);
+    }
+  }
+  const share = (sums: Map<string, number>) =>
+    [...sums]
+      .map(([name, s]) => ({ name, fraction: s / (all || 1) }))
+      .sort((x, y) => y.fraction - x.fraction);
+  const top = share(operators)[0]!;
   const { gpu, precision } = pool.deployment;
   return {
     meanMs: batchNs(pool, instance) / instance.numSteps / 1e6,
-    bounds: [...bounds]
-      .map(([bound, fraction]) => ({ bound, fraction }))
-      .sort((a, b) => b.fraction - a.fraction),
+    bounds: share(bounds).map(({ name, fraction }) => ({ bound: name, fraction })),
     operator: top.name,
-    operatorFraction: top.seconds / all,
+    operatorFraction: top.fraction,
     flopUtilization: flop / seconds / precision.linear.peak,
     bandwidthUtilization: bytes / seconds / gpu.memoryBytesPerS,
   };

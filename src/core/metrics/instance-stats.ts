@@ -32,6 +32,10 @@ export class InstanceStats {
   decodeContext = DOUBLE_ZERO;
   decodeWindowContext = DOUBLE_ZERO;
   numSampled = DOUBLE_ZERO;
+  numPrefillSteps = 0;
+  mixedDecodeTokens = DOUBLE_ZERO;
+  mixedDecodeContext = DOUBLE_ZERO;
+  mixedDecodeWindowContext = DOUBLE_ZERO;
   prefixQueries = DOUBLE_ZERO;
   prefixHits = DOUBLE_ZERO;
   peakBlocksUsed = 0;
@@ -52,6 +56,11 @@ export class InstanceStats {
     this.decodeTokens += shape.numDecodes;
     this.decodeContext += shape.decodeContext;
     this.decodeWindowContext += shape.decodeWindowContext;
+    if (shape.prefillTokens === 0) return;
+    this.numPrefillSteps++;
+    this.mixedDecodeTokens += shape.numDecodes;
+    this.mixedDecodeContext += shape.decodeContext;
+    this.mixedDecodeWindowContext += shape.decodeWindowContext;
   }
 
   /** `steps` more of pure decodes; contexts are sums over all of them. */
@@ -76,6 +85,10 @@ export class InstanceStats {
       decodeContext: this.decodeContext + 0,
       decodeWindowContext: this.decodeWindowContext + 0,
       numSampled: this.numSampled + 0,
+      numPrefillSteps: this.numPrefillSteps,
+      mixedDecodeTokens: this.mixedDecodeTokens + 0,
+      mixedDecodeContext: this.mixedDecodeContext + 0,
+      mixedDecodeWindowContext: this.mixedDecodeWindowContext + 0,
       peakBlocksUsed: this.peakBlocksUsed,
       meanBlocksUsed: mean(this.residentTime) / blockSize,
       meanRunning: mean(this.runningTime),

@@ -39,6 +39,11 @@ export interface InstanceReport {
   readonly decodeContext: number;
   readonly decodeWindowContext: number;
   readonly numSampled: number;
+  /** Steps that carry prompt tokens, and the sums over the decodes in them. */
+  readonly numPrefillSteps: number;
+  readonly mixedDecodeTokens: number;
+  readonly mixedDecodeContext: number;
+  readonly mixedDecodeWindowContext: number;
   readonly numPreemptions: number;
   readonly numBlocks: number;
   readonly peakBlocksUsed: number;
