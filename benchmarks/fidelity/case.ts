@@ -69,8 +69,12 @@ export interface Case {
   readonly noEvict?: boolean;
   /** Largest captured CUDA graph, where the run changed the engine's default. */
   readonly graphTokens?: number;
-  /** What the first wave of a closed loop waits for a server that is still compiling: not a cost of serving. */
-  readonly coldStartSeconds?: number;
+  /** The run samples without top-k and top-p (vLLM V1), so nothing is sorted. */
+  readonly greedy?: boolean;
+  /** The scheduler looks for new requests every so many steps, whatever arrives in between. */
+  readonly pollSteps?: number;
+  /** A prompt is held back for so many steps in the hope of company. */
+  readonly waitsForBatch?: number;
   readonly load: Load;
   readonly precision: string;
   readonly comparisons: readonly Comparison[];

@@ -16,10 +16,18 @@ import type { Case } from './case.js';
 import { type Axis, type LeftOut, leaveOneOut } from './cross-validation.js';
 import { writeDocs } from './docs.js';
 import { errorTable, markdown } from './errors.js';
-import { linearise, loss, type Residual, residualsOf, step } from './fit.js';
+import {
+  descend,
+  type Linearised,
+  linearise,
+  objective,
+  type Residual,
+  residualsOf,
+} from './fit.js';
 import { type Mapped, mapRows } from './mapping.js';
 import { Model } from './parameters.js';
 import { type Row, readRows } from './rows.js';
+import { sample } from './sample.js';
 import { leftOutTables, targetTable } from './tables.js';
 
 const OPTIONS = {
@@ -44,14 +52,20 @@ function main(): void {
   let leftOut: readonly LeftOut[] = [];
   if (values['leave-one-out'] || values.refit !== undefined) {
     const fitted = sample(mapped.cases);
-    const l = linearise(fitted, model, start, (done) =>
-      process.stderr.write(`\rderivatives ${done}/${model.parameters.length}`),
-    );
-    process.stderr.write('\n');
-    if (values.refit !== undefined) writeFileSync(values.refit, refitted(l, fitted, model));
+    const derivatives = (from: readonly number[]): Linearised =>
+      linearise(fitted, model, from, (done) =>
+        process.stderr.write(`\rderivatives ${done}/${model.parameters.length} `),
+      );
+    let l = derivatives(start);
+    if (values.refit !== undefined) {
+      l = converged(l, fitted, model, derivatives);
+      const moved = model.parameters.map((p, i) => [p.name, l.values[i]] as const);
+      writeFileSync(values.refit, `${JSON.stringify(Object.fromEntries(moved), null, 1)}\n`);
+      console.log(`\n## Refitted\n\n${targetTable(residualsOf(mapped.cases, model, l.values))}`);
+    }
     if (values['leave-one-out']) {
       const axes: readonly Axis[] = ['gpu', 'family', 'source'];
-      leftOut = axes.flatMap((axis) => leaveOneOut(l, mapped.cases, model, axis));
+      leftOut = axes.flatMap((axis) => leaveOneOut(l, fitted, mapped.cases, model, axis));
       console.log(`\n## Left out\n\n${leftOutTables(leftOut)}`);
     }
   }
@@ -66,29 +80,23 @@ function withSplit(rows: readonly Row[], split: string | undefined): readonly Ro
   return rows.filter((row) => wanted.has(`${basename(row.file)}:${row.line}`));
 }
 
-/** At most 14 cases of a group, evenly, and none of tens of thousands of requests: what a fit needs. */
-export function sample(cases: readonly Case[], most = 14): Case[] {
-  const groups = new Map<string, Case[]>();
-  for (const c of cases) {
-    if (c.load.kind !== 'step' && c.load.numRequests > 4000) continue;
-    const key = [c.source, c.gpu.name, c.engine, c.model.moe !== undefined].join('|');
-    groups.set(key, [...(groups.get(key) ?? []), c]);
+/** Downhill with new derivatives until they lead nowhere. */
+function converged(
+  from: Linearised,
+  cases: readonly Case[],
+  model: Model,
+  derivatives: (values: readonly number[]) => Linearised,
+): Linearised {
+  let l = from;
+  for (let round = 0; round < 4; round++) {
+    const before = objective(l.residuals, model, l.values);
+    const found = descend(l, cases, model);
+    const after = objective(found.residuals, model, found.values);
+    process.stderr.write(`objective ${before.toFixed(1)} to ${after.toFixed(1)}\n`);
+    if (after > 0.995 * before) return found;
+    l = derivatives(found.values);
   }
-  return [...groups.values()].flatMap((group) => {
-    const stride = Math.max(1, group.length / most);
-    return group.filter((_, i) => Math.floor(i / stride) !== Math.floor((i - 1) / stride));
-  });
-}
-
-function refitted(l: ReturnType<typeof linearise>, cases: readonly Case[], model: Model): string {
-  const goal = step(l, model, () => true);
-  let best = { values: l.values, loss: loss(l.residuals) };
-  for (const share of [1, 0.4, 0.15]) {
-    const values = l.values.map((v, i) => v * (goal[i]! / v) ** share);
-    const found = loss(residualsOf(cases, model, values));
-    if (found < best.loss) best = { values, loss: found };
-  }
-  return `${JSON.stringify(Object.fromEntries(model.parameters.map((p, i) => [p.name, best.values[i]])), null, 1)}\n`;
+  return l;
 }
 
 function printed(rows: readonly Row[], mapped: Mapped, residuals: readonly Residual[]): string {

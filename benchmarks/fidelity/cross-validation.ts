@@ -4,7 +4,7 @@
  */
 
 import type { Case } from './case.js';
-import { type Linearised, type Residual, residualsOf, step } from './fit.js';
+import { descend, type Linearised, type Residual, residualsOf } from './fit.js';
 import { groupsOf } from './mapping.js';
 import type { Model } from './parameters.js';
 
@@ -16,31 +16,26 @@ export interface LeftOut extends Residual {
 }
 
 /**
- * Refits from the linearisation at the full fit: by how much one step on the remaining rows differs from one step
- * on all of them, with priors at what operator tables and reading of code say. What is left out is simulated anew.
+ * Refits without each group: from the full fit downhill, on simulations of what is kept alone, until a step gains nothing. What is
+ * left out is then simulated anew, all of it.
+ *
+ * @param fitted the cases a fit uses; `cases` are those it is tested on.
  */
 export function leaveOneOut(
   l: Linearised,
+  fitted: readonly Case[],
   cases: readonly Case[],
   model: Model,
   axis: Axis,
 ): LeftOut[] {
   const names = [...new Set(cases.map((c) => groupsOf(c)[axis]))].sort();
   return names.flatMap((left) => {
-    const kept = (r: Residual): boolean => groupsOf(r.case)[axis] !== left;
-    const values = difference(
-      step(l, model, kept),
-      step(l, model, () => true),
-      l.values,
+    const out = (c: Case): boolean => groupsOf(c)[axis] === left;
+    const { values } = descend(
+      l,
+      fitted.filter((c) => !out(c)),
+      model,
     );
-    const held = cases.filter((c) => groupsOf(c)[axis] === left);
-    return residualsOf(held, model, values).map((r) => ({ ...r, axis, left }));
+    return residualsOf(cases.filter(out), model, values).map((r) => ({ ...r, axis, left }));
   });
 }
-
-/** The constants as they stand, moved by what leaving out changes. */
-const difference = (
-  without: readonly number[],
-  all: readonly number[],
-  values: readonly number[],
-): number[] => values.map((v, i) => (v * without[i]!) / all[i]!);

@@ -4,7 +4,8 @@
  * A residual is ln(predicted / measured), weighed down smoothly when it is large (scale 0.12), so that
  * rows that describe something else do not pull. Groups of rows (source × GPU × engine × metric) weigh
  * by the square root of their size, TTFT a third. Priors keep each constant near what operator tables say.
- * One Jacobian serves every cross-validation: leaving rows out is a smaller sum.
+ * Derivatives cost a simulation per constant and case, so one Jacobian serves several steps, and every
+ * cross-validation: simulations say what a step gains, and it is shortened until it gains.
  */
 
 import type { Case, Comparison } from './case.js';
@@ -42,8 +43,8 @@ export function residualsOf(
 export interface Linearised {
   readonly values: readonly number[];
   readonly residuals: readonly Residual[];
-  /** Per residual: derivative with respect to the logarithm of each parameter. */
-  readonly jacobian: readonly Float64Array[];
+  /** Per row: derivative of its residual with respect to the logarithm of each parameter. */
+  readonly jacobian: ReadonlyMap<Comparison, Float64Array>;
 }
 
 const STEP = 0.04;
@@ -56,20 +57,53 @@ export function linearise(
   progress: (done: number) => void,
 ): Linearised {
   const residuals = residualsOf(cases, model, values);
-  const byComparison = new Map(residuals.map((r, i) => [r.comparison, i]));
-  const jacobian = residuals.map(() => new Float64Array(model.parameters.length));
+  const at = new Map(residuals.map((r) => [r.comparison, r.log]));
+  const jacobian = new Map(
+    residuals.map((r) => [r.comparison, new Float64Array(model.parameters.length)]),
+  );
   model.parameters.forEach((p, k) => {
     if (p.frozen) return;
     const touched = cases.filter((c) => concerns(p.name, c, model));
     const down = values[k]! * Math.exp(STEP) > p.max;
     const moved = values.map((v, i) => (i === k ? v * Math.exp(down ? -STEP : STEP) : v));
     for (const r of residualsOf(touched, model, moved)) {
-      const i = byComparison.get(r.comparison);
-      if (i !== undefined) jacobian[i]![k] = (r.log - residuals[i]!.log) / (down ? -STEP : STEP);
+      const before = at.get(r.comparison);
+      if (before !== undefined)
+        jacobian.get(r.comparison)![k] = (r.log - before) / (down ? -STEP : STEP);
     }
     progress(k + 1);
   });
   return { values, residuals, jacobian };
+}
+
+/** Steps with one Jacobian; more gain nothing without new derivatives. */
+const MOST_STEPS = 6;
+/** A step that gains less than this share of the objective is the last. */
+const LEAST_GAIN = 1e-3;
+
+/**
+ * Goes downhill from `l` on the cases that are kept, with the Jacobian of `l`: every step is simulated, and halved up to
+ * three times until the objective falls.
+ */
+export function descend(l: Linearised, cases: readonly Case[], model: Model): Linearised {
+  const kept = new Set(cases.flatMap((c) => c.comparisons));
+  let here: Linearised = { ...l, residuals: l.residuals.filter((r) => kept.has(r.comparison)) };
+  let now = objective(here.residuals, model, here.values);
+  for (let i = 0; i < MOST_STEPS; i++) {
+    const goal = step(here, model);
+    const before = now;
+    for (const share of [1, 0.5, 0.25, 0.125]) {
+      const values = here.values.map((v, k) => v * (goal[k]! / v) ** share);
+      const residuals = residualsOf(cases, model, values);
+      const found = objective(residuals, model, values);
+      if (found >= now) continue;
+      here = { ...here, values, residuals };
+      now = found;
+      break;
+    }
+    if (now > before * (1 - LEAST_GAIN)) break;
+  }
+  return here;
 }
 
 /** Whether a parameter can change a case at all: spares most of the simulations of a Jacobian. */
@@ -88,25 +122,22 @@ function concerns(name: string, c: Case, model: Model): boolean {
   if (key?.startsWith('moe')) return c.model.moe !== undefined;
   if (key?.includes('educe') || key?.startsWith('link') || key?.startsWith('nccl'))
     return (c.options.tensorParallelSize ?? 1) > 1 || (c.options.dataParallelSize ?? 1) > 1;
+  if (key?.startsWith('latent')) return c.model.mla !== undefined;
   if (key?.endsWith('8') || key?.endsWith('4') || key === 'quantSeconds')
     return c.precision !== '16-bit';
   return true;
 }
 
-/**
- * One Gauss–Newton step from where `l` stands, on the residuals that `keep` keeps.
- *
- * @returns the moved values, each at most a factor of e away.
- */
-export function step(l: Linearised, model: Model, keep: (r: Residual) => boolean): number[] {
+/** One Gauss–Newton step from where `l` stands: the moved values, each at most a factor of e away. */
+function step(l: Linearised, model: Model): number[] {
   const n = model.parameters.length;
   const a = Array.from({ length: n }, () => new Float64Array(n));
   const b = new Float64Array(n);
-  const weights = weightsOf(l.residuals, keep);
+  const weights = weightsOf(l.residuals);
   l.residuals.forEach((r, i) => {
-    const w = weights[i]!;
-    if (w === 0) return;
-    const row = l.jacobian[i]!;
+    const row = l.jacobian.get(r.comparison);
+    if (!row) return;
+    const w = weights[i]! / Math.sqrt(1 + (r.log / SCALE) ** 2);
     for (let j = 0; j < n; j++) {
       if (row[j] === 0) continue;
       b[j]! -= w * row[j]! * r.log;
@@ -127,18 +158,18 @@ export function step(l: Linearised, model: Model, keep: (r: Residual) => boolean
 
 const SCALE = 0.12;
 
-/** Pseudo-Huber weights over (σ = 10 %), shared within groups by the square root of their size. */
-export function weightsOf(
-  residuals: readonly Residual[],
-  keep: (r: Residual) => boolean,
-): number[] {
+/** Rows say this much against priors: a row of a group of one counts as `ROW_WEIGHT` measurements with σ = 10 %. */
+const ROW_WEIGHT = 3;
+/** TTFT depends on how requests meet each other. */
+const TTFT_WEIGHT = 0.35;
+
+/** Shared within groups by the square root of their size. */
+function weightsOf(residuals: readonly Residual[]): number[] {
   const sizes = new Map<string, number>();
-  for (const r of residuals) if (keep(r)) sizes.set(groupOf(r), (sizes.get(groupOf(r)) ?? 0) + 1);
+  for (const r of residuals) sizes.set(groupOf(r), (sizes.get(groupOf(r)) ?? 0) + 1);
   return residuals.map((r) => {
-    if (!keep(r)) return 0;
-    const group = 1 / Math.sqrt(sizes.get(groupOf(r))!);
-    const metric = r.comparison.metric === 'ttft' ? 0.35 : 1;
-    return (3 * metric * group) / 0.1 ** 2 / Math.sqrt(1 + (r.log / SCALE) ** 2);
+    const metric = r.comparison.metric === 'ttft' ? TTFT_WEIGHT : 1;
+    return (ROW_WEIGHT * metric) / 0.1 ** 2 / Math.sqrt(sizes.get(groupOf(r))!);
   });
 }
 
@@ -151,20 +182,22 @@ const groupOf = (r: Residual): string =>
     r.comparison.metric,
   ].join('|');
 
-/** Weighted loss, for comparing fits. */
-export function loss(
+/** What a fit makes small: pseudo-Huber losses of the rows, and squares of how far constants are from their priors. */
+export function objective(
   residuals: readonly Residual[],
-  keep: (r: Residual) => boolean = () => true,
+  model: Model,
+  values: readonly number[],
 ): number {
-  const sizes = new Map<string, number>();
-  for (const r of residuals) if (keep(r)) sizes.set(groupOf(r), (sizes.get(groupOf(r)) ?? 0) + 1);
-  let sum = 0;
-  for (const r of residuals) {
-    if (!keep(r)) continue;
-    const metric = r.comparison.metric === 'ttft' ? 0.35 : 1;
-    sum += (metric / Math.sqrt(sizes.get(groupOf(r))!)) * (Math.sqrt(1 + (r.log / SCALE) ** 2) - 1);
-  }
-  return sum;
+  const weights = weightsOf(residuals);
+  const rows = residuals.reduce(
+    (sum, r, i) => sum + weights[i]! * SCALE ** 2 * (Math.sqrt(1 + (r.log / SCALE) ** 2) - 1),
+    0,
+  );
+  const priors = model.parameters.reduce(
+    (sum, p, i) => sum + (Math.log(values[i]! / p.prior) / p.sigma) ** 2 / 2,
+    0,
+  );
+  return rows + priors;
 }
 
 /** Gaussian elimination with partial pivoting. */

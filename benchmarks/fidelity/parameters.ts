@@ -39,11 +39,12 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   attentionCompute: [0.15, 1],
   allReduceSeconds: [0.25, 1],
   linkFraction: [0.15, 1],
-  ncclLinkFraction: [0.1, 1],
+  ncclLinkFraction: [0.06, 1],
   moeMemory: [0.1, 1],
   moeCompute: [0.15, 1],
   moePadRows: [0.4, 1000],
   moeSeconds: [0.5, 1],
+  latentAttentionLatencySeconds: [0.5, 1],
 };
 const PRIORS = (
   JSON.parse(readFileSync(dataPath('benchmarks', 'fidelity', 'priors.json'), 'utf8')) as {
@@ -56,10 +57,11 @@ const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number
   hostSecondsPerSequence: [0.6, 1],
   layerFactor: [0.2, 5],
   softnessFactor: [0.25, 5],
-  dispatchSecondsPerLayer: [0.3, 1],
+  dispatchSecondsPerLayer: [0.4, 1],
   inputLatencySeconds: [0.3, 1],
   smallExpertMemory: [0.25, 1],
   smallExpertSeconds: [0.5, 1],
+  samplingBytesPerLogit: [0.7, 5000],
 };
 
 export class Model {

@@ -1,7 +1,7 @@
 /** A case through the real engine: one simulation, and the numbers its rows are compared with. */
 
 import { ConfigError } from '../../src/core/errors.js';
-import type { PerfData } from '../../src/core/perf/engine-profile.js';
+import type { EngineProfile, PerfData } from '../../src/core/perf/engine-profile.js';
 import { type ResolvedPool, resolvePool } from '../../src/core/perf/resolve.js';
 import { stepSeconds } from '../../src/core/perf/step-cost.js';
 import { type RandomStream, Rng } from '../../src/core/rng.js';
@@ -15,10 +15,7 @@ export type Predictions = Partial<Record<Measure, number>>;
 
 /** @returns predictions, or why the case cannot be (the model does not fit, …). */
 export function replay(c: Case, given: PerfData): Predictions | { readonly refused: string } {
-  const data =
-    c.graphTokens === undefined
-      ? given
-      : { ...given, engine: { ...given.engine, graphTokens: c.graphTokens } };
+  const data = { ...given, engine: { ...given.engine, ...changed(c) } };
   let pool: ResolvedPool;
   try {
     pool = resolvePool(
@@ -31,6 +28,15 @@ export function replay(c: Case, given: PerfData): Predictions | { readonly refus
   }
   return c.load.kind === 'step' ? stepOf(pool, c.load) : run(c, pool, c.load);
 }
+
+/** What a run changed of its engine. */
+const changed = (c: Case): Partial<EngineProfile> => ({
+  ...(c.graphTokens === undefined ? {} : { graphTokens: c.graphTokens }),
+  ...(c.greedy ? { samplingBytesPerLogit: GREEDY_BYTES_PER_LOGIT } : {}),
+});
+
+/** Read in 16 bits, written and read again in 32: the least there is to do. */
+const GREEDY_BYTES_PER_LOGIT = 10;
 
 function stepOf(pool: ResolvedPool, load: Extract<Load, { kind: 'step' }>): Predictions {
   const { numDecodes, context } = load;
@@ -55,7 +61,9 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
   if (pool.scheduler.numGpuBlocks * pool.scheduler.blockSize < length)
     return { refused: 'one request does not fit into the KV pool' };
   const cap = c.noEvict ? Math.max(1, Math.floor(pool.kv.numTokens / length)) : Infinity;
-  const budget = Math.max(pool.scheduler.maxNumBatchedTokens, load.input.high);
+  // A whole prompt has to fit beside the decodes, or it would wait for the last of them.
+  const running = Math.min(pool.scheduler.maxNumSeqs, cap, load.numRequests);
+  const budget = Math.max(pool.scheduler.maxNumBatchedTokens, load.input.high + running);
   const scheduler = {
     ...pool.scheduler,
     ...(c.noEvict
@@ -81,7 +89,7 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
     return { refused: 'the engine did not complete every request' };
   const seconds = report.durationNs / NS_PER_S;
   return {
-    ttft: report.ttft.meanMs + coldMs(c, load),
+    ttft: report.ttft.meanMs + heldBackMs(c, load, report.tpot.meanMs),
     tpot: report.tpot.meanMs,
     e2e: report.e2el.meanMs,
     itl_p50: report.itl.quantileMs(0.5),
@@ -91,9 +99,17 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
   };
 }
 
-/** Added to a mean over all requests by a first wave that waited. */
-const coldMs = (c: Case, load: Timed): number =>
-  load.kind === 'closed' ? (1000 * (c.coldStartSeconds ?? 0) * load.clients) / load.numRequests : 0;
+/**
+ * What the cadence of the simulation leaves out of a wait: a prompt that comes when none was taken lately is taken at once
+ * there, but waits for the next poll (half an interval) or for company (a whole one) in the server.
+ */
+function heldBackMs(c: Case, load: Timed, stepMs: number): number {
+  const interval = c.waitsForBatch ?? c.pollSteps;
+  if (interval === undefined || load.kind !== 'closed') return 0;
+  const arrivalsPerStep = load.clients / ((load.output.low + load.output.high) / 2);
+  const wait = c.waitsForBatch === undefined ? interval / 2 : interval;
+  return wait * stepMs * Math.exp(-arrivalsPerStep * interval);
+}
 
 function workloadOf(load: Timed): Workload {
   const drawn = new DrawnLoad(load);

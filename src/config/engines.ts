@@ -102,6 +102,7 @@ function readGeneration(name: string, f: Fields): EngineProfile {
     inputLatencySeconds: f.number('input_latency_s'),
     smallExpertMemory: f.number('small_expert_memory'),
     smallExpertSeconds: f.number('small_expert_s_per_layer'),
+    samplingBytesPerLogit: f.number('sampling_bytes_per_logit'),
     defaults: {
       blockSize: d.number('block_size', 1),
       maxNumSeqs: d.number('max_num_seqs', 1),

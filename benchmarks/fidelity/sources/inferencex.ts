@@ -12,6 +12,7 @@ import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import type { PoolOptions } from '../../../src/core/scenario.js';
 import type { Lengths, Load, Mapping } from '../case.js';
 import type { Row } from '../rows.js';
+import { dayOf, serverOf } from './inferencex-servers.js';
 import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
 
 export const inferenceX: Source = {
@@ -33,24 +34,32 @@ export const inferenceX: Source = {
       return {
         unmapped: 'TTFT grows with output length: the engine admitted fewer requests than clients',
       };
-    if (
-      metric === 'ttft' &&
-      row.engine === 'TensorRT-LLM' &&
-      gpu.architecture === 'blackwell' &&
-      !model.moe
-    ) {
-      return {
-        unmapped:
-          'TTFT of TensorRT-LLM 70B on B200 carries a constant that its own longer runs do not have',
-      };
-    }
     if (model.mla && SPECULATIVE.test(row.note)) {
       return {
         unmapped:
           'TPOT is half of that of the same software a month before: speculative decoding, unstated',
       };
     }
-    const options = { ...layoutOf(row), ...precisionOf(row, model, gpu) };
+    if (metric === 'ttft' && model.mla && row.engine === 'SGLang' && dayOf(row) < WARM_UPS_SINCE) {
+      return {
+        unmapped: 'no warm-up requests then: the first wave waited seconds for kernels to compile',
+      };
+    }
+    const layout = layoutOf(row);
+    const server = team
+      ? { engine: `trtllm-${row.engine_version || '1.1'}`, options: {} }
+      : serverOf({
+          row,
+          model,
+          gpu,
+          clients,
+          inputTokens: number(row.input_len),
+          outputTokens: number(row.output_len),
+          tensorParallel: layout.tensorParallelSize ?? 1,
+          attentionDp: layout.dataParallelSize !== undefined,
+        });
+    const options = { ...layout, ...precisionOf(row, model, gpu), ...server.options };
+    const { options: _, ...rest } = server;
     const input = number(row.input_len);
     const output = number(row.output_len);
     const lengths = (n: number): Lengths =>
@@ -69,14 +78,10 @@ export const inferenceX: Source = {
         source: team ? 'NVIDIA runs' : 'InferenceX',
         model,
         gpu,
-        engine: engineOf(row),
         options,
         noEvict: row.engine === 'TensorRT-LLM',
-        // InferenceX captures graphs up to 2,048 tokens for gpt-oss on vLLM.
-        ...(model.mla && COLD_START[row.engine] && !team
-          ? { coldStartSeconds: COLD_START[row.engine]! * Math.sqrt(clients) }
-          : {}),
-        ...(row.engine === 'vLLM' && model.quantization === 'mxfp4' ? { graphTokens: 2048 } : {}),
+        ...rest,
+        ...(row.engine === 'vLLM' ? { greedy: true } : {}),
         load,
         precision: precisionLabel(options),
       },
@@ -85,23 +90,11 @@ export const inferenceX: Source = {
   },
 };
 
-/**
- * Seconds per √clients that the first wave of DeepSeek waits besides computing: the mean TTFT of these runs is the same for outputs of 1,024
- * and 8,192 tokens, so it is not queueing, and TPOT shows none of it. Kernels are compiled or tuned as batch
- * sizes are first met. One constant per engine, fitted.
- */
-const COLD_START: Readonly<Record<string, number>> = { SGLang: 0.65, 'TensorRT-LLM': 0.35 };
+/** From this day on, twice as many requests as clients are sent before the measured ones. */
+const WARM_UPS_SINCE = '2026-01-21';
 
 /** Days on which DeepSeek ran with its multi-token prediction. */
 const SPECULATIVE = /measured 2026-0(1-14|2-05|2-06)/;
-
-/** Versions the dumps leave out are told by their date: autumn 2025. */
-function engineOf(row: Row): string {
-  const version = row.engine_version;
-  if (row.engine === 'vLLM') return `vllm-${version || '0.11'}`;
-  if (row.engine === 'SGLang') return 'sglang';
-  return `trtllm-${version || '1.1'}`;
-}
 
 export function layoutOf(row: Row): PoolOptions {
   const field = (name: string): number =>

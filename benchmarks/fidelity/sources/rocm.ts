@@ -29,6 +29,7 @@ export const rocm: Source = {
         model,
         gpu,
         engine: `vllm-${row.engine_version}`,
+        ...(row.engine_version >= '0.8' ? { greedy: true } : {}),
         options: latency ? options : { ...options, maxNumSeqs: clients },
         load,
         precision: precisionLabel(options),

@@ -41,6 +41,7 @@ function ofEngine(name: string, { engine, deployment }: ResolvedPool): Found | u
     host_s_per_sequence: e.hostSecondsPerSequence,
     layer_factor: e.layerFactor,
     dispatch_s_per_layer: e.dispatchSecondsPerLayer,
+    sampling_bytes_per_logit: e.samplingBytesPerLogit,
   };
   const value = values[name];
   return value === undefined

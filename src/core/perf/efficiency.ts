@@ -64,6 +64,8 @@ export interface Efficiency {
   /** Rows each touched expert is padded by, twice the mean. */
   readonly moePadRows: number;
   readonly moeSeconds: number;
+  /** What a first token of a model with latent attention (MLA) waits besides its prefill, without holding up a step. */
+  readonly latentAttentionLatencySeconds: number;
   /** Tokens of context that a sequence's window or recurrent state is shared out over, for KV capacity. */
   readonly referenceContextTokens: number;
 }

@@ -30,6 +30,8 @@ export interface EngineProfile {
   /** Mixtures of many small quantised experts (at least 64): this engine's kernels. */
   readonly smallExpertMemory: number;
   readonly smallExpertSeconds: Seconds;
+  /** Memory traffic of choosing a token, per entry of the vocabulary: sorting for top-k and top-p passes over the logits many times. */
+  readonly samplingBytesPerLogit: Bytes;
   readonly defaults: EngineDefaults;
   readonly memory: EngineMemory;
   readonly source: string;

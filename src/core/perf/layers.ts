@@ -116,16 +116,18 @@ export function stageOperators(d: Deployment, tokens: number): Operator[] {
 
 /** Operators at the end of a step in which `sequences` get a token. */
 export function headOperators(d: Deployment, sequences: number): Operator[] {
-  const { model: m, layout, precision, efficiency: e } = d;
+  const { model: m, layout, precision, efficiency: e, engine } = d;
   if (sequences === 0) return [];
   const columns = m.vocabSize / layout.tp;
   const shape: GemmShape = { rows: sequences, columns, inner: m.hiddenSize };
   const result = [gemm(d, 'LM head', 1, shape, precision.plain)];
   if (layout.tp > 1)
     result.push(exchange(d, 'gather logits', 1, sequences * m.vocabSize * 2, layout.tp));
-  // Read in 16 bits, written and read again in 32 for the softmax.
+  // Every token is chosen on one GPU, from the logits of the whole vocabulary.
+  const bytes = sequences * m.vocabSize * engine.samplingBytesPerLogit;
   result.push(
-    traffic(d, 'sampling', 1, sequences * m.vocabSize * 10, e.elementwiseMemory, [
+    traffic(d, 'sampling', 1, bytes, e.elementwiseMemory, [
+      'sampling_bytes_per_logit',
       'elementwise_memory',
     ]),
   );

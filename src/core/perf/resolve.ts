@@ -11,7 +11,7 @@ import { ConfigError } from '../errors.js';
 import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
 import { Rng } from '../rng.js';
 import type { PoolOptions, PoolSpec } from '../scenario.js';
-import { type DurationNs, GIB, NS_PER_S, nsFromMs, onClock } from '../units.js';
+import { type DurationNs, GIB, NS_PER_S, nsFromMs, onClock, type Seconds } from '../units.js';
 import { linksDirectly } from './collectives.js';
 import type { Drafter, Drafting } from './drafting.js';
 import { efficiencyFor } from './efficiency.js';
@@ -127,7 +127,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     kv,
     inputLatencyNs:
       options.inputLatencyMs === undefined
-        ? Math.round(data.engine.inputLatencySeconds * NS_PER_S)
+        ? Math.round(inputLatency(deployment) * NS_PER_S)
         : nsFromMs(options.inputLatencyMs),
     numGpus: numGpusOf(layout),
     numRanks: layout.dp,
@@ -174,6 +174,10 @@ function loraConfig(
     fetchTicks: onClock(fetchSeconds(d, rank)),
   };
 }
+
+/** Before the scheduler sees a request. */
+const inputLatency = ({ model, engine, efficiency }: Deployment): Seconds =>
+  engine.inputLatencySeconds + (model.mla ? efficiency.latentAttentionLatencySeconds : 0);
 
 /** A request needs its whole context in the pool; block 0 is never used. */
 function resolveMaxModelLen(
