@@ -1,7 +1,8 @@
 /**
  * `npm run fidelity -- --data DIR [--split FILE] [--json OUT] [--leave-one-out] [--refit FILE] [--docs]`
  *
- * Replays published measurements through the engine and prints how far off they are.
+ * Replays published measurements through the engine and prints how far off they are; and the functions of single operators, where there are
+ * tables of them in or beside the folder.
  *   --split FILE      only the rows listed in it, `file.csv:line` each: a held-back part
  *   --leave-one-out   constants refitted without each GPU, model family and source, tested on it
  *   --refit FILE      moves the constants to fit all rows, and writes them
@@ -24,6 +25,7 @@ import {
   type Residual,
   residualsOf,
 } from './fit.js';
+import { kernelTable, tablesOf } from './kernels.js';
 import { type Mapped, mapRows } from './mapping.js';
 import { Model } from './parameters.js';
 import { type Row, readRows } from './rows.js';
@@ -69,9 +71,12 @@ function main(): void {
       console.log(`\n## Left out\n\n${leftOutTables(leftOut)}`);
     }
   }
+  const folder = tablesOf(values.data);
+  const operators = folder === undefined ? undefined : kernelTable(folder);
+  if (operators !== undefined) console.log(`\n## Operators\n\n${operators}`);
   if (values.json !== undefined)
     writeFileSync(values.json, `${JSON.stringify(result(mapped, residuals, leftOut), null, 1)}\n`);
-  if (values.docs) writeDocs(mapped, residuals, leftOut);
+  if (values.docs) writeDocs(mapped, residuals, leftOut, operators);
 }
 
 function withSplit(rows: readonly Row[], split: string | undefined): readonly Row[] {
@@ -79,6 +84,9 @@ function withSplit(rows: readonly Row[], split: string | undefined): readonly Ro
   const wanted = new Set(readFileSync(split, 'utf8').split(/\s+/));
   return rows.filter((row) => wanted.has(`${basename(row.file)}:${row.line}`));
 }
+
+/** Every round costs a simulation per constant and case. */
+const MOST_ROUNDS = 4;
 
 /** Downhill with new derivatives until they lead nowhere. */
 function converged(
@@ -88,7 +96,7 @@ function converged(
   derivatives: (values: readonly number[]) => Linearised,
 ): Linearised {
   let l = from;
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < MOST_ROUNDS; round++) {
     const before = objective(l.residuals, model, l.values);
     const found = descend(l, cases, model);
     const after = objective(found.residuals, model, found.values);

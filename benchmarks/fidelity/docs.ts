@@ -14,6 +14,7 @@ export function writeDocs(
   mapped: Mapped,
   residuals: readonly Residual[],
   leftOut: readonly LeftOut[],
+  operators: string | undefined,
 ): void {
   const unmapped = [...mapped.unmapped].map(([reason, rows]) => `| ${reason} | ${rows.length} |`);
   const cases = mapped.cases.length;
@@ -29,14 +30,16 @@ measurements of real servers, each replayed through the engine with the load it 
 (${residuals.length} rows, ${cases} simulations), and compared. Errors are absolute and relative, in percent; bias is the median signed error
 (positive: predicted higher than measured).
 
-The analytic cost model has about 30 constants for all GPUs and models and six per generation of a serving engine
+The analytic cost model has about 30 constants for all GPUs and models and seven per generation of a serving engine
 ([cost-model.md](cost-model.md)). They started from operator tables (GEMM, attention, all-reduce of A100, H100, A40, RTX 3090, RTX 4090) and were
-then moved by Gauss–Newton on these rows, held near the tables by priors. No constant belongs to a model; factors on a GPU exist only where there
+then moved by Gauss–Newton on these rows until no step gained anything, held near the tables by priors. No constant belongs to a model; factors on a GPU exist only where there
 is an operator table of it, and for two groups of hardware: AMD, and Blackwell data-centre parts.
 
 ## Left out: what to expect for hardware, models and servers never seen
 
-Constants refitted without one GPU, one family of models or one source at a time, and tested on what was left out.
+Constants refitted without one GPU, one family of models or one source at a time, and tested on what was left out. A refit goes downhill
+from the full fit on simulations of the rows that are kept (all their derivatives are taken once, at the full fit), until a step gains less than
+a thousandth; every step is simulated. Priors are operator tables, data sheets and reading of code; those of host costs by engine began as an earlier fit's and are wide. Without MI300X nothing measured on AMD is left.
 
 ${leftOut.length > 0 ? leftOutTables(leftOut) : 'Not measured in this run.'}
 
@@ -57,6 +60,15 @@ ${markdown(
 
 ![predicted against measured](fidelity.svg)
 
+## Single operators
+
+${operators ?? 'No tables in this run.'}
+
+One shape of function per operator for all GPUs; its constants fitted to every other row of a table and scored on the rest. Calls under 50 µs are
+left out: there launches decide, which a step pays differently inside a CUDA graph. The constants are, in order: GEMM: fraction of peak, of bandwidth,
+launch (s), exponent; decode attention: fraction of bandwidth, launch, per (sequence × KV head); prefill attention: fraction of peak, pairs per token on the
+diagonal, launch, corner; all-reduce: latency, more per rank, fraction of the link, corner.
+
 ## Rows without a simulation
 
 | reason | rows |
@@ -65,8 +77,11 @@ ${unmapped.join('\n')}
 
 ## What is known to be weak
 
-- TTFT of DeepSeek-class models on TensorRT-LLM and SGLang: the mean is dominated by the first wave of requests, which meets a server that is
-  still compiling kernels; it does not depend on the output length, as queueing would.
+- TTFT of DeepSeek-class models is a tenth of a second longer than prefill explains, on TensorRT-LLM and SGLang alike, at any concurrency and output length, and
+  their steps show none of it: a constant of the model (\`latent_attention_latency_seconds\`) without a mechanism.
+- TTFT of vLLM on B200 with 4 and 8 GPUs is higher than on H100 and spreads by a third between neighbours; predictions are low there, and high on H100.
+- Prompts held back for a batch or a poll (InferenceX: TensorRT-LLM, SGLang) are simulated by \`prefill_schedule_interval\`, plus the wait it leaves out when nothing else
+  arrives; user-visible settings, not engine defaults.
 - Servers beyond capacity: a few per cent of step time become any factor of TTFT there; compare throughput.
 - Tensor parallelism over PCIe has no measurements here and is marked as uncalibrated in reports.
 - Loads whose prompts are unpublished (ML.ENERGY) are compared by single steps or with an assumed prompt of 200 tokens.

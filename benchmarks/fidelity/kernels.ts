@@ -1,5 +1,5 @@
 /**
- * `npx tsx benchmarks/fidelity/kernels.ts DIR`: operator tables against the cost model's functions.
+ * Operator tables against the cost model's functions.
  *
  * One shape of function per operator for all GPUs; its three or four constants are fitted to each table,
  * half of the rows (every other one) fit, the other half is scored. Calls under 50 µs are left out: there
@@ -7,8 +7,7 @@
  */
 
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ConfigError } from '../../src/core/errors.js';
+import { basename, dirname, join } from 'node:path';
 import type { GpuSpec } from '../../src/core/model/gpu.js';
 import { softMax } from '../../src/core/perf/operator.js';
 import { markdown, summary } from './errors.js';
@@ -24,6 +23,8 @@ interface Call {
 
 interface Operator {
   readonly name: string;
+  /** Percent of median error that is aimed at. */
+  readonly aim: number;
   /** Constants to start from: fractions, seconds or exponents. */
   readonly start: readonly number[];
   predict(x: readonly number[], c: readonly number[], gpu: GpuSpec): number;
@@ -43,6 +44,7 @@ const LEAST_SECONDS = 50e-6;
 /** x = FLOP, bytes. */
 const GEMM: Operator = {
   name: 'GEMM',
+  aim: 9,
   start: [0.8, 0.85, 7e-6, 2],
   predict: ([flop, bytes], [compute, memory, launch, p], gpu) =>
     launch! +
@@ -55,6 +57,7 @@ const GEMM: Operator = {
 /** x = KV bytes, sequences × KV heads. */
 const DECODE_ATTENTION: Operator = {
   name: 'decode attention',
+  aim: 10,
   start: [0.85, 10e-6, 10e-9],
   predict: ([bytes, heads], [memory, launch, each], gpu) =>
     launch! + bytes! / (gpu.memoryBytesPerS * Math.min(1, memory!)) + each! * heads!,
@@ -62,6 +65,7 @@ const DECODE_ATTENTION: Operator = {
 /** x = FLOP of causal pairs, FLOP of one pair per token. */
 const PREFILL_ATTENTION: Operator = {
   name: 'prefill attention',
+  aim: 14,
   start: [0.6, 100, 16e-6, 0.8],
   predict: ([pairs, token], [compute, diagonal, launch, q], gpu) =>
     softMax(
@@ -73,6 +77,7 @@ const PREFILL_ATTENTION: Operator = {
 /** x = bytes over the link, ranks beyond two. */
 const ALL_REDUCE: Operator = {
   name: 'all-reduce',
+  aim: 12,
   start: [5e-6, 0.3e-6, 0.55, 0.75],
   predict: ([bytes, ranks], [alpha, each, fraction, q], gpu) =>
     softMax(
@@ -80,6 +85,13 @@ const ALL_REDUCE: Operator = {
       bytes! / (gpu.link.bytesPerS * Math.min(1, fraction!)),
       Math.min(1, q!),
     ),
+};
+
+/** The same function for the library that takes over where messages are large. */
+const NCCL: Operator = {
+  ...ALL_REDUCE,
+  name: 'all-reduce, NCCL',
+  start: [8e-6, 1.5e-6, 0.78, 0.65],
 };
 
 const n = (line: Line, name: string): number => Number(line[name]);
@@ -122,6 +134,14 @@ function tables(): Table[] {
       x: [(2 * (ranks - 1) * 2 * n(line, 'message_size')) / ranks, ranks - 2],
     };
   };
+  const nccl = (line: Line): Call | undefined => {
+    const ranks = n(line, 'num_gpus');
+    if (line.op_name !== 'all_reduce' || line.nccl_dtype !== 'half' || ranks > 8) return undefined;
+    return {
+      seconds: n(line, 'latency_ms') / 1e3,
+      x: [(2 * (ranks - 1) * 2 * n(line, 'message_size')) / ranks, ranks - 2],
+    };
+  };
   const infersim = (gpu: string): Table[] => [
     {
       gpu,
@@ -148,6 +168,7 @@ function tables(): Table[] {
       aic(g.toUpperCase(), `${g}_sxm_vllm_0.14.0_generation_attention`, DECODE_ATTENTION, decode),
       aic(g.toUpperCase(), `${g}_sxm_vllm_0.14.0_context_attention`, PREFILL_ATTENTION, prefill),
       aic(g.toUpperCase(), `${g}_sxm_vllm_0.14.0_custom_allreduce`, ALL_REDUCE, reduce),
+      aic(g.toUpperCase(), `${g}_sxm_nccl_2.27.3`, NCCL, nccl),
     ]),
     ...infersim('H20').slice(1),
     ...['a100', 'a40', 'h100'].map(
@@ -194,9 +215,16 @@ function readTable(path: string): Line[] {
   );
 }
 
-function main(directory: string | undefined): void {
-  if (directory === undefined)
-    throw new ConfigError('DIR', 'the folder of operator tables', undefined);
+/** The folder of operator tables that belongs to a folder of measurements: itself, inside or beside it. */
+export function tablesOf(directory: string): string | undefined {
+  const beside = basename(directory) === 'e2e' ? [join(dirname(directory), 'kernel')] : [];
+  return [join(directory, 'kernel'), ...beside, directory].find((d) =>
+    existsSync(join(d, 'aiconfigurator')),
+  );
+}
+
+/** As Markdown: each operator on each table, its aim beside. */
+export function kernelTable(directory: string): string {
   const rows = tables().flatMap((table) => {
     const path = join(directory, table.file);
     if (!existsSync(path)) return [];
@@ -212,14 +240,15 @@ function main(directory: string | undefined): void {
       table.operator.start.map(Math.log),
     );
     const constants = logs.map((x) => Math.exp(x).toPrecision(2)).join(' ');
+    const { name, aim } = table.operator;
     return [
       summary(
-        [table.operator.name, gpu.name, table.file.split('/')[0]!, constants],
+        [name, gpu.name, table.file.split('/')[0]!, constants, `${aim}`],
         calls.filter((_, i) => i % 2 === 1).map((call) => error(call, logs)),
       ),
     ];
   });
-  console.log(markdown(['operator', 'GPU', 'table', 'constants'], rows));
+  return markdown(['operator', 'GPU', 'table', 'constants', 'aim %'], rows);
 }
 
 /** At most 500 calls, evenly: enough for four constants. */
@@ -227,5 +256,3 @@ const thinned = (calls: readonly Call[]): readonly Call[] => {
   const stride = Math.max(1, Math.floor(calls.length / 500));
   return calls.filter((_, i) => i % stride === 0);
 };
-
-main(process.argv[2]);

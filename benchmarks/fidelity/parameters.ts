@@ -26,6 +26,7 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   gemmCompute16: [0.05, 1],
   gemmCompute8: [0.06, 1],
   gemmCompute4: [0.12, 1],
+  gemmComputeWeightOnly: [0.15, 1],
   gemmMemory16: [0.03, 1],
   gemmMemory8: [0.05, 1],
   gemmMemory4: [0.1, 1],
@@ -73,7 +74,7 @@ export class Model {
   constructor(engines: readonly string[]) {
     const result: Parameter[] = [];
     const add = (name: string, start: number, [sigma, max]: readonly [number, number]): void => {
-      const prior = name.startsWith('factor.') ? 1 : (PRIORS[name] ?? start);
+      const prior = PRIORS[name] ?? (name.startsWith('factor.') ? 1 : start);
       if (start > 0) result.push({ name, start, prior, sigma, max });
     };
     for (const [name, prior] of Object.entries(CONSTANTS)) {
@@ -82,7 +83,7 @@ export class Model {
     this.#efficiency.overrides.forEach((override, i) => {
       if (override.gpus) return;
       for (const [name, value] of Object.entries(override.values ?? {}))
-        add(`value.${i}.${name}`, value, [0.5, 1]);
+        add(`value.${i}.${name}`, value, [2, 1]);
       for (const [name, value] of Object.entries(override.factors))
         add(`factor.${i}.${name}`, value, [0.5, 2]);
     });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { errorTable, quantile } from '../../benchmarks/fidelity/errors.js';
-import { residualsOf } from '../../benchmarks/fidelity/fit.js';
+import { descend, linearise, objective, residualsOf } from '../../benchmarks/fidelity/fit.js';
 import { mapRows } from '../../benchmarks/fidelity/mapping.js';
 import { minimise } from '../../benchmarks/fidelity/minimise.js';
 import { findGpu, findModel } from '../../benchmarks/fidelity/names.js';
@@ -35,7 +35,7 @@ describe('Fidelity replay', () => {
       numRequests: 40,
       input: { low: 820, high: 1024 },
     });
-    const model = new Model(['vllm-0.11.2']);
+    const model = new Model(cases.map((c) => c.engine));
     const residuals = residualsOf(
       cases,
       model,
@@ -59,6 +59,47 @@ describe('Fidelity replay', () => {
       'aiconfigurator_silicon: no model configuration for "meta-llama/Unheard-7B"',
       'aiconfigurator_silicon: no data sheet for "Z9"',
     ]);
+  });
+
+  it('starts servers as the scripts of InferenceX do', () => {
+    const row = (engine: string, dtype: string, clients: number, note: string): string =>
+      `aiconfigurator_silicon,deepseek-ai/DeepSeek-R1,gemm=x;attention_dp=1;moe_tp=8;moe_ep=1,B200 SXM,8,8,1,${dtype}/,${engine},1024,8192,${clients},,tpot,9,ms,"InferenceX, ${note}"`;
+    const { cases } = mapRows(
+      rowsOf(
+        CLOSED('tpot', 11),
+        row('SGLang,0.5.9', 'fp4', 64, 'measured 2026-03-25'),
+        row('SGLang,0.5.9', 'fp8', 8, 'measured 2026-03-25'),
+        row('TensorRT-LLM,1.1.0rc2.post2', 'fp8', 16, 'measured 2025-12-15'),
+      ),
+    );
+    expect(
+      cases.map(({ engine, pollSteps, options }) => ({ engine, pollSteps, ...options })),
+    ).toMatchObject([
+      { engine: 'vllm-0.14', maxNumBatchedTokens: 8192 },
+      { engine: 'sglang', pollSteps: 30, prefillScheduleInterval: 30, maxNumBatchedTokens: 16_384 },
+      { engine: 'sglang', pollSteps: 10, prefillScheduleInterval: 10, maxNumBatchedTokens: 32_768 },
+      { engine: 'trtllm-1.1.0rc2.post2', maxNumBatchedTokens: 1152 },
+    ]);
+  });
+
+  it('lets a whole prompt as long as the budget in beside decodes', () => {
+    const offline = (input: number): string =>
+      `trtllm_perf_overview,LLaMA v3.1 8B,,H100,1,1,1,fp8/fp8,TensorRT-LLM,0.15.0,${input},1024,,inf,output_throughput,1,tok/s,offline`;
+    const { cases } = mapRows(rowsOf(offline(8000), offline(8192)));
+    const model = new Model(['trtllm-0.15.0']);
+    const start = model.parameters.map((p) => p.start);
+    const [shorter, longer] = residualsOf(cases, model, start).map((r) => r.predicted);
+    expect(longer! / shorter!).toBeGreaterThan(0.95);
+  });
+
+  it('refits downhill', () => {
+    const { cases } = mapRows(rowsOf(CLOSED('ttft', 90), CLOSED('tpot', 8)));
+    const model = new Model(['vllm-0.14']);
+    const start = model.parameters.map((p) => p.start);
+    const l = linearise(cases, model, start, () => {});
+    const found = descend(l, cases, model);
+    const of = ({ residuals, values }: typeof l): number => objective(residuals, model, values);
+    expect(of(found)).toBeLessThan(0.8 * of(l));
   });
 
   it.each([

@@ -174,7 +174,7 @@ describe('simulate', () => {
     expect(all.request_goodput).toBeCloseTo(all.request_throughput, 9);
     const best = await json(`${load} ${bounds} --find-rate`);
     expect(best.simulation.goodput.good_fraction).toBeGreaterThanOrEqual(0.99);
-    const faster = await json(`${load} --request-rate ${best.request_rate * 1.1} ${bounds}`);
+    const faster = await json(`${load} --request-rate ${best.request_rate * 1.2} ${bounds}`);
     expect(faster.simulation.goodput.good_fraction).toBeLessThan(0.99);
   });
 

@@ -87,7 +87,7 @@ function trtllm(asked: Asked): Server {
         : day < '2026-01-21'
           ? exact
           : Math.max(8192, exact);
-  const balanced = attentionDp ? BALANCED_STEPS : 1;
+  const balanced = attentionDp ? (model.mla ? BALANCED_STEPS : BALANCED_STEPS / 2) : 1;
   const delayed = model.mla !== undefined && fp8 && even && clients >= 64 && day >= '2026-01-29';
   const waits = model.moe === undefined && even && tensorParallel < 8;
   const interval = waits ? BATCH_WAIT_STEPS : delayed ? DELAYED_BATCHING_STEPS : balanced;
