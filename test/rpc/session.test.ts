@@ -67,7 +67,7 @@ describe('SimulateStream', () => {
       await talk([
         configure(),
         submit({ requestId: 'a' }),
-        advance(20),
+        advance(25),
         submit({ requestId: 'b', arrivalMs: 500 }),
         advance(499),
         advance(Infinity),
@@ -75,7 +75,7 @@ describe('SimulateStream', () => {
     ).toEqual([
       'requestArrive a @0',
       'requestSchedule a @0',
-      'advanced 20, 1 left',
+      'advanced 25, 1 left',
       'requestFinish a length @0',
       'advanced 499, 1 left',
       'requestArrive b @0',
