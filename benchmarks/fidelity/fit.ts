@@ -123,7 +123,7 @@ function concerns(name: string, c: Case, model: Model): boolean {
   if (key?.includes('educe') || key?.startsWith('link') || key?.startsWith('nccl'))
     return (c.options.tensorParallelSize ?? 1) > 1 || (c.options.dataParallelSize ?? 1) > 1;
   if (key?.startsWith('latent')) return c.model.mla !== undefined;
-  if (key === 'gemmComputeWeightOnly') return c.precision !== '16-bit';
+  if (key === 'expertComputeWeightOnly') return c.precision !== '16-bit';
   if (key?.endsWith('8') || key?.endsWith('4') || key === 'quantSeconds')
     return c.precision !== '16-bit';
   return true;

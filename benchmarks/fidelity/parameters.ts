@@ -26,7 +26,7 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   gemmCompute16: [0.05, 1],
   gemmCompute8: [0.06, 1],
   gemmCompute4: [0.12, 1],
-  gemmComputeWeightOnly: [0.15, 1],
+  expertComputeWeightOnly: [0.15, 1],
   gemmMemory16: [0.03, 1],
   gemmMemory8: [0.05, 1],
   gemmMemory4: [0.1, 1],

@@ -18,6 +18,8 @@ export interface Efficiency {
   readonly gemmCompute4: number;
   /** Weights of 4 or 8 bits unpacked to 16 before multiplying: fraction of the 16-bit peak. */
   readonly gemmComputeWeightOnly: number;
+  /** The same in the grouped GEMM of experts, where only they are quantised. */
+  readonly expertComputeWeightOnly: number;
   /** Fraction of memory bandwidth of a GEMM that only reads weights, by their width. */
   readonly gemmMemory16: number;
   readonly gemmMemory8: number;
@@ -101,6 +103,7 @@ const FRACTIONS: readonly (keyof Efficiency)[] = [
   'gemmCompute8',
   'gemmCompute4',
   'gemmComputeWeightOnly',
+  'expertComputeWeightOnly',
   'gemmMemory16',
   'gemmMemory8',
   'gemmMemory4',

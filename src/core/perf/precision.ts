@@ -175,7 +175,7 @@ function quantisedMatrix(
   return {
     ...plain,
     bytesPerWeight,
-    compute: e.gemmComputeWeightOnly,
+    compute: scheme.expertsOnly ? e.expertComputeWeightOnly : e.gemmComputeWeightOnly,
     memory,
     label: `${name}, ${plain.label} multiply`,
   };
