@@ -65,7 +65,14 @@ export function loadEngine(spec: string): EngineProfile {
       `a version of ${engine} from ${generations[0]!.text('since')} on`,
       spec,
     );
-  return readGeneration(engine, found);
+  const profile = readGeneration(engine, found);
+  const at = generations.indexOf(found);
+  const ahead = profile.defaults.asyncScheduling;
+  const neighbour = generations[ahead ? at - 1 : at + 1];
+  const other = neighbour && readGeneration(engine, neighbour);
+  if (!other || other.defaults.asyncScheduling === ahead) return profile;
+  const { hostSecondsPerStep, hostSecondsPerSequence } = other;
+  return { ...profile, hostInOtherMode: { hostSecondsPerStep, hostSecondsPerSequence } };
 }
 
 const ALIASES: Readonly<Record<string, string>> = {

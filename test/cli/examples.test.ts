@@ -62,11 +62,11 @@ describe('examples', () => {
     expect(chunked.p99_itl_ms).toBeLessThan(whole.p99_itl_ms);
   });
 
-  it('show what they say: asynchronous scheduling leaves TPOT as it was, within a hundredth', async () => {
+  it('show what they say: asynchronous scheduling shortens TPOT', async () => {
     const there = await on('async-scheduling.yaml');
     const not = await on('async-scheduling.yaml', '--no-async-scheduling');
     expect(there.simulation.pools[0].options.async_scheduling).toBe(true);
-    expect(there.mean_tpot_ms / not.mean_tpot_ms).toBeCloseTo(1, 2);
+    expect(there.mean_tpot_ms).toBeLessThan(0.95 * not.mean_tpot_ms);
   });
 
   it('show what they say: 8 bits make room for KV and shorten steps', async () => {

@@ -169,12 +169,12 @@ describe('simulate', () => {
 
   it('counts goodput, and finds the rate that keeps it', async () => {
     const bounds = '--goodput ttft:200 tpot:25';
-    const load = `${ON} --num-prompts 300 --random-input-len 512`;
+    const load = `${ON} --num-prompts 2000 --random-input-len 512`;
     const all = await json(`${load} --request-rate 1 ${bounds}`);
     expect(all.request_goodput).toBeCloseTo(all.request_throughput, 9);
     const best = await json(`${load} ${bounds} --find-rate`);
     expect(best.simulation.goodput.good_fraction).toBeGreaterThanOrEqual(0.99);
-    const faster = await json(`${load} --request-rate ${best.request_rate * 1.2} ${bounds}`);
+    const faster = await json(`${load} --request-rate ${best.request_rate * 1.1} ${bounds}`);
     expect(faster.simulation.goodput.good_fraction).toBeLessThan(0.99);
   });
 

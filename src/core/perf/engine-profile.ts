@@ -9,15 +9,23 @@ import type { Bytes, Seconds } from '../units.js';
 import type { EfficiencyData } from './efficiency.js';
 import type { MeasuredError } from './expected-error.js';
 
-export interface EngineProfile {
+/** CPU time per step, and per sequence in it, that the GPU does not hide. */
+export interface HostCost {
+  readonly hostSecondsPerStep: Seconds;
+  readonly hostSecondsPerSequence: Seconds;
+}
+
+export interface EngineProfile extends HostCost {
   /** `vllm`, and what this generation is called. */
   readonly name: string;
   readonly label: string;
   /** First version of this generation. */
   readonly since: string;
-  /** CPU time per step, and per sequence in it, that the GPU does not hide. */
-  readonly hostSecondsPerStep: Seconds;
-  readonly hostSecondsPerSequence: Seconds;
+  /**
+   * What the CPU adds when asynchronous scheduling is not as `defaults` have it: what the neighbouring
+   * generation adds, whose default is the other one. Absent: there is none, and nothing changes.
+   */
+  readonly hostInOtherMode?: HostCost;
   /** Factor on `Efficiency.layerSeconds`: how tightly kernels follow each other. */
   readonly layerFactor: number;
   /** Factor on `Efficiency.gemmSoftness`: older kernel libraries have a softer corner. */

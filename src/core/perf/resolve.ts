@@ -67,6 +67,8 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     expertParallel: options.enableExpertParallel ?? false,
   };
   checkLayout(model, layout);
+  const asynchronous = asyncScheduling(pool, layout, data.engine);
+  const engine = engineIn(data.engine, asynchronous && pool.speculation?.method !== 'ngram');
   const efficiency = efficiencyFor(data.efficiency, gpu, data.engine);
   const precision = resolvePrecision(model, gpu, efficiency, options);
   notes.push(...precision.notes);
@@ -78,12 +80,11 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     layout,
     precision,
     efficiency,
-    engine: data.engine,
+    engine,
     ...(routing && { routing }),
     ...(lora && { lora }),
   };
   const limits = engineLimits(options, data.engine, gpu);
-  const asynchronous = asyncScheduling(pool, layout, data.engine);
   const speculation = resolveSpeculation(pool, deployment, asynchronous, notes);
   const { drafting } = speculation;
   const kv = kvCapacity(deployment, limits, drafting?.drafter);
@@ -134,7 +135,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     lockStep: stepsTogether(deployment),
     deployment,
     ...(drafting && { drafting }),
-    engine: data.engine,
+    engine,
     notes,
     level: 'analytic',
     expectedErrors: expectedErrors(data.errors ?? [], deployment),
@@ -251,6 +252,12 @@ function asyncScheduling({ options }: PoolSpec, { pp }: Layout, engine: EnginePr
   }
   return pp === 1 && (options.asyncScheduling ?? engine.defaults.asyncScheduling);
 }
+
+/** The engine as it is when it schedules ahead, or does not: the CPU's time is hidden or added. */
+const engineIn = (engine: EngineProfile, asynchronous: boolean): EngineProfile =>
+  asynchronous === engine.defaults.asyncScheduling
+    ? engine
+    : { ...engine, ...engine.hostInOtherMode };
 
 /** Ranks with experts in common wait for each other; those of a dense model are replicas. */
 const stepsTogether = ({ model, layout }: Deployment): boolean =>
