@@ -130,8 +130,8 @@ export class LatencySketch {
     if (this.#cumulativeOf !== this.#count) this.#accumulate();
     const cumulative = this.#cumulative!;
     // The first bucket that reaches beyond the rank, by halving.
-    let low = 0;
-    let high = NUM_BUCKETS - 1;
+    let low = bucketOf(this.#min);
+    let high = bucketOf(this.#max);
     while (low < high) {
       const middle = (low + high) >> 1;
       if (cumulative[middle]! > rank) high = middle;
@@ -148,8 +148,9 @@ export class LatencySketch {
 
   #accumulate(): void {
     this.#cumulative ??= new Float64Array(NUM_BUCKETS);
+    const last = bucketOf(this.#max);
     let sum = 0;
-    for (let i = 0; i < NUM_BUCKETS; i++) {
+    for (let i = bucketOf(this.#min); i <= last; i++) {
       sum += this.#counts[i]!;
       this.#cumulative[i] = sum;
     }
