@@ -5,26 +5,25 @@
 
 import { setMaxListeners } from 'node:events';
 import { buildLoad, type LoadOptions } from '../core/workload/load.js';
-import { HealthMonitor } from './client-health.js';
+import { HealthMonitor, healthOf } from './client-health.js';
 import { Measurement, type MeasurementOptions } from './measurement.js';
 import type { BenchRequest } from './request.js';
 import type { BenchConfig, BenchResult } from './result.js';
 import { msOf, type PlannedRequest, runLoad } from './run-load.js';
-import type { Sender } from './sender.js';
 import type { BenchSource } from './source.js';
+import type { LoadSender } from './threads/spread-sender.js';
 
 export interface BenchOptions {
   readonly config: BenchConfig;
   readonly load: LoadOptions;
   readonly source: BenchSource;
-  readonly sender: Sender;
+  readonly sender: LoadSender;
   readonly measurement: MeasurementOptions;
   readonly numWarmups: number;
   /** Requests are sent for this long at most. */
   readonly durationMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: BenchProgress) => void;
-  readonly changes: () => readonly string[];
 }
 
 export interface BenchProgress {
@@ -42,6 +41,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   // Every request under way listens for the end of the run.
   if (signal) setMaxListeners(0, signal);
   const plan = planOf(options);
+  await sender.ready();
   if (numWarmups > 0) await warmUp(options, plan.first());
   const measurement = new Measurement(options.measurement);
   const health = new HealthMonitor();
@@ -65,13 +65,15 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
       progress();
     },
   });
+  const own = health.stop();
+  const senders = await sender.finish();
   return {
     config,
     durationMs: run.durationMs,
     measured: measurement.result(),
-    health: health.stop(),
+    health: healthOf(own, senders),
     stopped: signal?.aborted ?? false,
-    changes: options.changes(),
+    changes: senders.changes,
   };
 }
 

@@ -4,14 +4,22 @@
  */
 
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import type { SendersReport } from './threads/spread-sender.js';
 
 export interface ClientHealth {
   /** Beyond the monitor's own resolution. */
   readonly loopDelayP99Ms: number;
   readonly loopDelayMaxMs: number;
-  /** Of one core. */
+  /** Of one core, all threads together. */
   readonly cpuFraction: number;
+  /** Threads that sent. */
+  readonly numThreads: number;
+  /** Why one of them is gone that should not be. */
+  readonly lostThread?: string | undefined;
 }
+
+/** Of one thread. */
+type OwnHealth = Omit<ClientHealth, 'numThreads' | 'lostThread'>;
 
 const RESOLUTION_MS = 1;
 
@@ -24,7 +32,7 @@ export class HealthMonitor {
     this.#delay.enable();
   }
 
-  stop(): ClientHealth {
+  stop(): OwnHealth {
     this.#delay.disable();
     const { user, system } = process.cpuUsage(this.#cpu);
     const elapsedMs = performance.now() - this.#startMs;
@@ -37,6 +45,17 @@ export class HealthMonitor {
   }
 }
 
+/** The load's own thread, and those that sent for it: the one that was held up most counts. */
+export function healthOf(own: OwnHealth, senders: Omit<SendersReport, 'changes'>): ClientHealth {
+  return {
+    ...own,
+    loopDelayP99Ms: Math.max(own.loopDelayP99Ms, senders.loopDelayP99Ms),
+    loopDelayMaxMs: Math.max(own.loopDelayMaxMs, senders.loopDelayMaxMs),
+    numThreads: Math.max(1, senders.numThreads),
+    lostThread: senders.lost,
+  };
+}
+
 /** Above these a measurement says as much about the client as about the server. */
 export const LIMITS = { loopDelayP99Ms: 10, sendLagP99Ms: 10, cpuFraction: 0.85 } as const;
 
@@ -47,9 +66,12 @@ export function healthWarnings(health: ClientHealth, sendLagP99Ms: number | unde
       `the client's event loop was held up ${health.loopDelayP99Ms.toFixed(1)} ms (P99): latencies are too high by about that`,
     );
   }
-  if (health.cpuFraction > LIMITS.cpuFraction) {
+  const { cpuFraction, numThreads, lostThread } = health;
+  if (lostThread !== undefined) warnings.push(`a sending thread was lost: ${lostThread}`);
+  if (cpuFraction / numThreads > LIMITS.cpuFraction) {
+    const threads = numThreads > 1 ? ` in ${numThreads} threads` : '';
     warnings.push(
-      `the client used ${(health.cpuFraction * 100).toFixed(0)} % of a core: near its limit; lower the rate or run several clients`,
+      `the client used ${(cpuFraction * 100).toFixed(0)} % of a core${threads}: near its limit; lower the rate, give it --workers, or run several clients`,
     );
   }
   if (sendLagP99Ms !== undefined && sendLagP99Ms > LIMITS.sendLagP99Ms) {

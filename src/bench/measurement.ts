@@ -214,6 +214,13 @@ export function latenciesOf(
   };
 }
 
+/** Records in the order of the load, whoever sent them and whenever they ended. */
+export function inLoadOrder(records: readonly RequestRecord[]): RequestRecord[] {
+  return [...records].sort(
+    (a, b) => a.scheduledMs - b.scheduledMs || Number(a.id) - Number(b.id) || a.sentMs - b.sentMs,
+  );
+}
+
 /** Most intervals at one instant; one that ends when another starts does not overlap it. */
 export function peakOverlap(startsMs: readonly number[], endsMs: readonly number[]): number {
   const starts = Float64Array.from(startsMs).sort();

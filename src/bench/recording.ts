@@ -1,12 +1,13 @@
 /** What a benchmark saw, as a recording: a real server's behaviour, to be simulated or served again. */
 
 import { RecordingFile } from '../files/recorder.js';
+import { inLoadOrder } from './measurement.js';
 import type { RequestRecord } from './request.js';
 import type { BenchResult } from './result.js';
 
 export function recordResult(path: string, { measured, config }: BenchResult): void {
   const file = new RecordingFile(path);
-  for (const record of [...measured.records].sort((a, b) => a.sentMs - b.sentMs)) {
+  for (const record of inLoadOrder(measured.records)) {
     const times = tokenTimes(record);
     const failed = record.failure !== undefined;
     file.write({

@@ -31,6 +31,8 @@ export interface BenchRequest {
   readonly audio?: AudioFile;
   /** Fields of the body for this request alone. */
   readonly overrides?: Readonly<Record<string, unknown>>;
+  /** Headers for this request alone. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly model?: string;
 }
 

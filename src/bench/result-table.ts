@@ -67,8 +67,9 @@ export function resultNotes(result: BenchResult): string {
     result.config.maxConcurrency === undefined
       ? `, requests sent ${measured.sendLag.quantileMs(0.99).toFixed(2)} ms late (P99)`
       : '';
+  const threads = health.numThreads > 1 ? ` in ${health.numThreads} threads` : '';
   lines.push(
-    `Client: ${(health.cpuFraction * 100).toFixed(0)} % of a core, event loop held up ` +
+    `Client: ${(health.cpuFraction * 100).toFixed(0)} % of a core${threads}, event loop held up ` +
       `${health.loopDelayP99Ms.toFixed(2)} ms (P99)${sent}.`,
   );
   lines.push(...warningsOf(result).map((warning) => `Warning: ${warning}.`));

@@ -7,7 +7,7 @@ import type { LatencySummary, Slo } from '../core/metrics/report.js';
 import type { RampUp } from '../core/workload/arrivals/ramp.js';
 import { rampRate } from '../core/workload/arrivals/ramp.js';
 import { type ClientHealth, healthWarnings } from './client-health.js';
-import { latenciesOf, type Measured, type TtftMode } from './measurement.js';
+import { inLoadOrder, latenciesOf, type Measured, type TtftMode } from './measurement.js';
 
 /** What was asked for, as the result says it. */
 export interface BenchConfig {
@@ -186,15 +186,16 @@ function clientJson(result: BenchResult): Json {
     loop_delay_p99_ms: health.loopDelayP99Ms,
     loop_delay_max_ms: health.loopDelayMaxMs,
     cpu_fraction: health.cpuFraction,
+    num_threads: health.numThreads,
     quantiles: measured.itl.exact ? 'exact' : 'sketch, relative error below 0.4 %',
     request_changes: result.changes,
     warnings: warningsOf(result),
   };
 }
 
-/** Lists with an entry per request, in the order of sending; 0 and empty for failures. */
+/** Lists with an entry per request, in the order of the load; 0 and empty for failures. */
 function details({ measured, config }: BenchResult): Json {
-  const records = [...measured.records].sort((a, b) => a.sentMs - b.sentMs);
+  const records = inLoadOrder(measured.records);
   const latencies = records.map((record) => latenciesOf(record, config.ttftMode));
   const ok = (i: number) => records[i]!.failure === undefined;
   return {

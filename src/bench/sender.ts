@@ -26,8 +26,6 @@ export interface SenderOptions {
   /** Whether texts are kept in the records. */
   readonly keepText: boolean;
   readonly requestIdPrefix?: string | undefined;
-  /** More headers for one request. */
-  readonly headersFor?: (request: BenchRequest) => Readonly<Record<string, string>>;
 }
 
 /** When a request was wanted and when it had a slot, by `performance.now`. */
@@ -92,7 +90,7 @@ export class Sender {
     body: EncodedBody,
     signal: AbortSignal | undefined,
   ): Promise<Attempt> {
-    const { backend, client, url, headers, headersFor, timeoutMs, requestIdPrefix } = this.options;
+    const { backend, client, url, headers, timeoutMs, requestIdPrefix } = this.options;
     const answer = newAnswer();
     const chunkMs: number[] = [];
     let numTextChunks = 0;
@@ -122,7 +120,7 @@ export class Sender {
         ...headers,
         'content-type': body.contentType,
         ...(requestIdPrefix !== undefined && { 'x-request-id': requestIdPrefix + request.id }),
-        ...headersFor?.(request),
+        ...request.headers,
       },
       body: body.bytes,
       timeoutMs,
@@ -198,6 +196,34 @@ export class Sender {
     }
     return undefined;
   }
+}
+
+/** A request whose sender is gone. */
+export function lostRecord(
+  request: BenchRequest,
+  { originMs, scheduledMs, dispatchedMs }: SendTimes,
+  failure: Failure,
+): RequestRecord {
+  const sentMs = dispatchedMs - originMs;
+  return {
+    id: request.id,
+    scheduledMs: scheduledMs - originMs,
+    dispatchedMs: sentMs,
+    sentMs,
+    endedMs: performance.now() - originMs,
+    chunkMs: [],
+    numTextChunks: 0,
+    streamed: true,
+    promptTokens: request.promptTokens,
+    outputTokens: 0,
+    cachedTokens: 0,
+    tokenSource: 'estimate',
+    text: '',
+    numRetries: 0,
+    reusedConnection: true,
+    audioSeconds: request.audio?.seconds ?? 0,
+    failure,
+  };
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

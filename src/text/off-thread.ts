@@ -7,11 +7,10 @@
  * to the worker and back is not free. Where a worker cannot run, everything is done inline.
  */
 
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { RenderedPrompt } from './chat.js';
 import { type PackedPrompt, type PreparedPrompt, preparePrompt, unpackPrompt } from './prompt.js';
+import { startWorker } from './start-worker.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** Prompts of more UTF-16 units than this go to the worker. */
@@ -70,7 +69,7 @@ export class PromptTokenizer {
   #start(): Worker | undefined {
     if (this.#worker || this.#broken) return this.#worker;
     try {
-      const worker = startWorker();
+      const worker = startWorker(import.meta.url, 'tokenize-worker');
       worker.on('message', (reply: WorkerReply) => this.#answer(reply));
       worker.on('error', () => this.#giveUp());
       worker.on('exit', () => this.#giveUp());
@@ -101,17 +100,4 @@ export class PromptTokenizer {
     }
     this.#waiting.clear();
   }
-}
-
-/** Built code runs as it is; in a source checkout the worker goes through tsx, like everything else. */
-function startWorker(): Worker {
-  const built = !import.meta.url.endsWith('.ts');
-  if (built) return new Worker(new URL('./tokenize-worker.js', import.meta.url));
-  const tsxCjs = createRequire(import.meta.url).resolve('tsx/esm/api');
-  const tsx = pathToFileURL(tsxCjs.replace(/\.cjs$/, '.mjs')).href;
-  const entry = new URL('./tokenize-worker.ts', import.meta.url).href;
-  const start =
-    "const { tsx, entry } = require('node:worker_threads').workerData;" +
-    'import(tsx).then(({ register }) => { register(); return import(entry); });';
-  return new Worker(start, { eval: true, workerData: { tsx, entry } });
 }

@@ -94,7 +94,7 @@ function resultOf(change: Partial<BenchConfig> = {}): BenchResult {
     config,
     durationMs: 2_000,
     measured: measurement.result(),
-    health: { loopDelayP99Ms: 0, loopDelayMaxMs: 0, cpuFraction: 0 },
+    health: { loopDelayP99Ms: 0, loopDelayMaxMs: 0, cpuFraction: 0, numThreads: 1 },
     stopped: false,
     changes: [],
   };

@@ -9,12 +9,12 @@ import { ConfigError } from '../../core/errors.js';
 import { Rng } from '../../core/rng.js';
 import { waitUntil } from '../pacer.js';
 import type { RequestRecord } from '../request.js';
-import type { Sender } from '../sender.js';
+import type { LoadSender } from '../threads/spread-sender.js';
 import type { ChatTurn, Conversation } from './conversations.js';
 
 export interface PlayOptions {
   readonly conversations: readonly Conversation[];
-  readonly sender: Sender;
+  readonly sender: Pick<LoadSender, 'send'>;
   readonly numClients: number;
   readonly maxActive: number;
   /** Over all clients; absent: until all conversations are over. */
@@ -185,6 +185,7 @@ async function turn(options: PlayOptions, state: ClientState, active: Active): P
         ...(min !== undefined && { min_tokens: min }),
         ...(options.sendConversationId && { conversation_id: conversation.id }),
       },
+      ...(options.sendConversationId && { headers: { 'x-session-id': conversation.id } }),
     },
     { originMs: state.originMs, scheduledMs: dispatchedMs, dispatchedMs },
     options.signal,

@@ -2,7 +2,7 @@
 
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { latenciesOf } from '../../bench/measurement.js';
+import { inLoadOrder, latenciesOf } from '../../bench/measurement.js';
 import type { RequestRecord } from '../../bench/request.js';
 import { type BenchResult, benchJson, resultFileName } from '../../bench/result.js';
 import { ConfigError } from '../../core/errors.js';
@@ -57,9 +57,7 @@ export function saveBenchResult(flags: Flags, result: BenchResult): string | und
 
 /** Rows as `simulate --save-requests` writes them, with what a client can know. */
 export function saveRows(path: string, result: BenchResult): void {
-  const rows = [...result.measured.records]
-    .sort((a, b) => a.sentMs - b.sentMs)
-    .map((record) => rowOf(record, result));
+  const rows = inLoadOrder(result.measured.records).map((record) => rowOf(record, result));
   const csv = path.endsWith('.csv');
   const header = csv ? `${Object.keys(rows[0] ?? {}).join(',')}\n` : '';
   const lines = rows.map((row) =>

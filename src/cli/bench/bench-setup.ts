@@ -6,13 +6,13 @@
 import type { Backend } from '../../bench/backends/backend.js';
 import { backendNamed } from '../../bench/backends/index.js';
 import type { BenchOptions } from '../../bench/bench.js';
-import { BodyEncoder } from '../../bench/body.js';
 import { baseOf, urlOf } from '../../bench/endpoint.js';
 import { redacted } from '../../bench/failures.js';
 import { HttpClient } from '../../bench/http-client.js';
 import type { TtftMode } from '../../bench/measurement.js';
 import { type BenchConfig, METRICS, type MetricName } from '../../bench/result.js';
-import { Sender } from '../../bench/sender.js';
+import type { SenderSpec } from '../../bench/threads/sender-spec.js';
+import { type NumWorkers, SpreadSender } from '../../bench/threads/spread-sender.js';
 import { estimator, tokenizerCounter } from '../../bench/token-counter.js';
 import { ConfigError } from '../../core/errors.js';
 import {
@@ -58,87 +58,85 @@ export async function setUpBench(flags: Flags, env: Environment): Promise<BenchS
     );
   }
   const { headers, secrets } = headersOf(flags, given, env);
-  const client = new HttpClient({ insecure: flags.insecure === true });
-  try {
-    const timeoutMs = (given.number('request_timeout_sec') ?? DEFAULT_TIMEOUT_S) * 1e3;
-    const asked = given.text('model');
-    const model = asked ?? (await firstModel(client, base, headers, secrets));
-    const tokens = await tokenizerOf(given, model);
-    const seed = given.count('seed') ?? 0;
-    const source = await sourceOf(given, flags, { backend, seed, tokenizer: tokens.tokenizer });
-    const load = loadOf(given, source);
-    const ignoreEos = typeof flags.ignoreEos === 'boolean' ? flags.ignoreEos : source.exactLengths;
-    const encoder = new BodyEncoder(
-      backend,
-      {
-        model: given.text('served_model_name') ?? model,
-        sampling: samplingOf(given, backend),
-        ignoreEos,
-        logprobs: given.count('logprobs'),
-        chatTemplateKwargs: jsonFlag(given, 'chat_template_kwargs'),
-      },
-      jsonFlag(given, 'extra_body'),
-    );
-    const slo = sloFromFlags(flags);
-    const ttftMode = modeOf(given.text('ttft_mode'));
-    const { saveRequests, html, record } = flags;
-    const keepRecords =
-      flags.saveDetailed === true ||
-      [saveRequests, html, record].some((file) => file !== undefined);
-    const config: BenchConfig = {
-      date: new Date(),
-      backend: backend.name,
-      label: given.text('label'),
-      model,
-      tokenizer: tokens.id,
-      url: url.href,
-      dataset: source.label,
-      numPrompts: load.numPrompts ?? source.numRequests ?? 0,
-      requestRate: load.rampUp ? Infinity : load.requestRate,
-      burstiness: load.burstiness ?? 1,
-      maxConcurrency: load.maxConcurrency,
-      rampUp: load.rampUp,
-      seed,
-      slo,
-      ttftMode,
-      metadata: pairsOf('--metadata', flags.metadata),
-      metrics: metricsOf(given.text('percentile_metrics')),
-      percentiles: flags.metricPercentiles === undefined ? [99] : percentilesFromFlags(flags),
-    };
-    const sender = new Sender({
-      client,
-      backend,
-      encoder,
-      url,
-      headers,
-      secrets,
-      counter: tokens.counts ? tokenizerCounter(tokens.tokenizer) : estimator,
-      timeoutMs,
-      maxRetries: given.count('max_retries') ?? 0,
-      keepText: flags.saveDetailed === true,
-      requestIdPrefix: given.text('request_id_prefix') ?? `bench-${hex8(seed)}-`,
-    });
-    const durationS = given.number('duration');
-    return {
-      options: {
-        config,
-        load,
-        source: withLora(source, flags, given, seed),
-        sender,
-        measurement: { slo, ttftMode, keepRecords: keepRecords || load.rampUp !== undefined },
-        numWarmups: given.count('num_warmups') ?? 0,
-        durationMs: durationS === undefined ? undefined : durationS * 1e3,
-        changes: () => encoder.changes,
-      },
-      readyTimeoutMs: (given.number('ready_check_timeout_sec') ?? 0) * 1e3,
-      secrets,
-      notes: tokens.note === undefined ? [] : [tokens.note],
-      close: () => client.close(),
-    };
-  } catch (error) {
-    client.close();
-    throw error;
-  }
+  const asked = given.text('model');
+  const insecure = flags.insecure === true;
+  const model = asked ?? (await firstModel(base, { headers, secrets, insecure }));
+  const tokens = await tokenizerOf(given, model);
+  const seed = given.count('seed') ?? 0;
+  const source = await sourceOf(given, flags, { backend, seed, tokenizer: tokens.tokenizer });
+  const load = loadOf(given, source);
+  const slo = sloFromFlags(flags);
+  const ttftMode = modeOf(given.text('ttft_mode'));
+  const { saveRequests, html, record } = flags;
+  const keepRecords =
+    flags.saveDetailed === true || [saveRequests, html, record].some((file) => file !== undefined);
+  const config: BenchConfig = {
+    date: new Date(),
+    backend: backend.name,
+    label: given.text('label'),
+    model,
+    tokenizer: tokens.id,
+    url: url.href,
+    dataset: source.label,
+    numPrompts: load.numPrompts ?? source.numRequests ?? 0,
+    requestRate: load.rampUp ? Infinity : load.requestRate,
+    burstiness: load.burstiness ?? 1,
+    maxConcurrency: load.maxConcurrency,
+    rampUp: load.rampUp,
+    seed,
+    slo,
+    ttftMode,
+    metadata: pairsOf('--metadata', flags.metadata),
+    metrics: metricsOf(given.text('percentile_metrics')),
+    percentiles: flags.metricPercentiles === undefined ? [99] : percentilesFromFlags(flags),
+  };
+  const ignoreEos = typeof flags.ignoreEos === 'boolean' ? flags.ignoreEos : source.exactLengths;
+  const spec: SenderSpec = {
+    backend: backend.name,
+    url: url.href,
+    insecure,
+    headers,
+    secrets,
+    settings: {
+      model: given.text('served_model_name') ?? model,
+      sampling: samplingOf(given, backend),
+      ignoreEos,
+      logprobs: given.count('logprobs'),
+      chatTemplateKwargs: jsonFlag(given, 'chat_template_kwargs'),
+    },
+    extraBody: jsonFlag(given, 'extra_body'),
+    tokenizer: tokens.counts ? tokens.origin : undefined,
+    timeoutMs: (given.number('request_timeout_sec') ?? DEFAULT_TIMEOUT_S) * 1e3,
+    maxRetries: given.count('max_retries') ?? 0,
+    keepText: flags.saveDetailed === true,
+    requestIdPrefix: given.text('request_id_prefix') ?? `bench-${hex8(seed)}-`,
+  };
+  const counter = tokens.counts ? tokenizerCounter(tokens.tokenizer) : estimator;
+  const sender = new SpreadSender(spec, workersOf(given.text('workers')), counter);
+  const durationS = given.number('duration');
+  return {
+    options: {
+      config,
+      load,
+      source: withLora(source, flags, given, seed),
+      sender,
+      measurement: { slo, ttftMode, keepRecords: keepRecords || load.rampUp !== undefined },
+      numWarmups: given.count('num_warmups') ?? 0,
+      durationMs: durationS === undefined ? undefined : durationS * 1e3,
+    },
+    readyTimeoutMs: (given.number('ready_check_timeout_sec') ?? 0) * 1e3,
+    secrets,
+    notes: tokens.note === undefined ? [] : [tokens.note],
+    close: () => sender.close(),
+  };
+}
+
+/** Threads that send; `auto`: one until it is busy. @throws {ConfigError} */
+function workersOf(text = 'auto'): NumWorkers {
+  if (text === 'auto') return text;
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new ConfigError('--workers', 'auto or a whole number of at least 1', text);
 }
 
 const hex8 = (seed: number): string => (seed >>> 0).toString(16).padStart(8, '0');
@@ -170,11 +168,10 @@ function pairsOf(flag: string, pairs: Flags[string]): Record<string, string> {
 
 /** The first model the server lists. @throws {ConfigError} when it cannot be asked */
 async function firstModel(
-  client: HttpClient,
   base: URL,
-  headers: Readonly<Record<string, string>>,
-  secrets: readonly string[],
+  { headers, secrets, insecure }: Pick<SenderSpec, 'headers' | 'secrets' | 'insecure'>,
 ): Promise<string> {
+  const client = new HttpClient({ insecure });
   const url = urlOf(base, '/v1/models');
   const parts: Buffer[] = [];
   const { status, failure } = await client.exchange({
@@ -184,6 +181,7 @@ async function firstModel(
     timeoutMs: 30_000,
     onData: (bytes) => void parts.push(bytes),
   });
+  client.close();
   try {
     if (status === 200 && !failure) {
       const { data } = JSON.parse(Buffer.concat(parts).toString('utf8')) as {

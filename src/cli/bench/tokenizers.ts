@@ -11,6 +11,8 @@ export interface TokenizerUse {
   /** For the result; null: tokens are estimated where the server does not count them. */
   readonly id: string | null;
   readonly counts: boolean;
+  /** Where another thread finds it. */
+  readonly origin: { readonly name: string; readonly path?: string | undefined };
   readonly note?: string;
 }
 
@@ -24,10 +26,11 @@ export async function tokenizerOf(given: Reader, model: string): Promise<Tokeniz
   const wanted = given.text('tokenizer');
   const path = wanted === undefined ? undefined : fileOf(wanted);
   const { tokenizer, exact, note } = await tokenizerFor(wanted ?? model, path);
-  if (given.flag('skip_tokenizer_init')) return { tokenizer, id: null, counts: false };
+  const origin = { name: wanted ?? model, path };
+  if (given.flag('skip_tokenizer_init')) return { tokenizer, id: null, counts: false, origin };
   // Only a tokenizer that was asked for, or that is the model's own, is better than the server's silence.
   const counts = wanted !== undefined || exact;
-  return { tokenizer, id: counts ? (wanted ?? tokenizer.name) : null, counts, note };
+  return { tokenizer, id: counts ? (wanted ?? tokenizer.name) : null, counts, origin, note };
 }
 
 /** A tokenizer.json, or the folder it is in; a name of a model is none. */

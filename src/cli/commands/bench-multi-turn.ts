@@ -113,7 +113,6 @@ function senderOf(
     ),
   );
   const timeoutS = given.number('request_timeout_sec') ?? TIMEOUT_S;
-  const sendId = flags.sendConversationId === true;
   const sender = new Sender({
     client,
     backend,
@@ -129,9 +128,6 @@ function senderOf(
     timeoutMs: Math.max(timeoutS, SECONDS_PER_TOKEN * longest) * 1e3,
     maxRetries: given.count('max_retries') ?? Number(process.env.MULTITURN_BENCH_MAX_RETRIES ?? 0),
     keepText: true,
-    ...(sendId && {
-      headersFor: ({ overrides }) => ({ 'x-session-id': String(overrides?.conversation_id) }),
-    }),
   });
   return { client, sender };
 }
