@@ -74,14 +74,14 @@ function synthetic(
 }
 
 /** A data set file: its requests, drawn by the seed. @throws {ConfigError} */
-export function datasetSource(name: string, options: DatasetOptions): BenchSource {
+export async function datasetSource(name: string, options: DatasetOptions): Promise<BenchSource> {
   const dataset = DATASETS.find((known) => known.name === name);
   if (!dataset) {
     const near = closest(name, DATASET_NAMES);
     const hint = near && `Did you mean ${near}?`;
     throw new ConfigError('--dataset-name', DATASET_NAMES.join(', '), name, hint);
   }
-  const requests = drawn(dataset.load(options), options);
+  const requests = drawn(await dataset.load(options), options);
   return {
     label: name,
     load: { kind: 'trace', speed: 1, open: () => rowsOf(requests) },

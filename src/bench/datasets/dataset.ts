@@ -31,7 +31,7 @@ export interface Dataset {
   readonly name: string;
   readonly about: string;
   /** Requests before sampling, in the order of the file. */
-  load(options: DatasetOptions): Sample[];
+  load(options: DatasetOptions): Sample[] | Promise<Sample[]>;
   /** Whether answers must be exactly as long as asked. */
   readonly exactLengths?: boolean;
 }

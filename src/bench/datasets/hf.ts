@@ -1,6 +1,7 @@
 /**
- * A data set downloaded from Hugging Face: a file (JSON Lines, JSON, CSV) or a folder with such files.
- * Which column holds the prompt is found by its name; conversations give their first turn.
+ * A data set downloaded from Hugging Face: a file (Parquet, JSON Lines, JSON, CSV) or a
+ * folder with such files. Which column holds the prompt is found by its name; conversations give their
+ * first turn.
  */
 
 import { readdirSync, statSync } from 'node:fs';
@@ -8,6 +9,7 @@ import { extname, join } from 'node:path';
 import { ConfigError } from '../../core/errors.js';
 import { type Dataset, type DatasetOptions, pathOf, type Sample, shuffled } from './dataset.js';
 import { parseJson, type Row, readCsv, readJsonl, readText } from './files.js';
+import { readParquet } from './parquet.js';
 
 const DEFAULT_OUTPUT_LEN = 128;
 /** First match wins. */
@@ -16,14 +18,17 @@ const PROMPT_COLUMNS = [
   ...['turns', 'messages', 'conversations', 'conversation'],
 ];
 const ANSWER_COLUMNS = ['answer', 'solution', 'output', 'response', 'completion'];
-const TYPES = ['.jsonl', '.json', '.csv'];
+const TYPES = ['.parquet', '.jsonl', '.json', '.csv'];
 
 export const hf: Dataset = {
   name: 'hf',
-  about: 'a data set from Hugging Face, downloaded (JSON Lines, JSON or CSV)',
-  load(options) {
+  about: 'a data set from Hugging Face, downloaded (Parquet, JSON Lines, JSON or CSV)',
+  async load(options) {
     const path = pathOf(options, 'a downloaded data set: a file or a folder');
-    const rows = filesOf(path, options.split).flatMap(readRows);
+    const rows: Row[] = [];
+    for (const file of filesOf(path, options.split)) {
+      for (const row of await readRows(file, options)) rows.push(row);
+    }
     const column = columnOf(rows[0], options, path);
     const samples = rows
       .map((row) => sampleOf(row, column, options))
@@ -49,16 +54,13 @@ function filesOf(path: string, split: string | undefined): string[] {
     )
     .sort();
   if (files.length > 0) return files;
-  const parquet = all.some((file) => extname(file) === '.parquet');
-  throw new ConfigError(
-    '--dataset-path',
-    `a file of type ${TYPES.join(', ')}`,
-    path,
-    parquet ? 'Parquet is not read: convert it to JSON Lines, for example with duckdb.' : undefined,
-  );
+  throw new ConfigError('--dataset-path', `a file of type ${TYPES.join(', ')}`, path);
 }
 
-function readRows(file: string): Row[] {
+async function readRows(file: string, { column }: DatasetOptions): Promise<Row[]> {
+  if (extname(file) === '.parquet') {
+    return readParquet(file, [...(column ? [column] : PROMPT_COLUMNS), ...ANSWER_COLUMNS]);
+  }
   if (extname(file) === '.csv') return readCsv(file);
   const text = extname(file) === '.json' ? readText(file).trimStart() : '';
   if (text.startsWith('[')) return parseJson(text, file) as Row[];
