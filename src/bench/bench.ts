@@ -35,6 +35,8 @@ export interface BenchProgress {
 /** So much is made before the start; the rest while it runs, so that memory does not grow with the load. */
 const MOST_PREPARED_TOKENS = 4e6;
 const MOST_PREPARED = 4096;
+/** Of pictures. */
+const MOST_PREPARED_CHARS = 128e6;
 
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
   const { config, load, sender, signal, numWarmups } = options;
@@ -101,16 +103,22 @@ function planOf({ load, source, config }: BenchOptions): Plan {
   const prepared: PlannedRequest[] = [];
   let index = 0;
   let numTokens = 0;
+  let numChars = 0;
   const make = (): PlannedRequest | undefined => {
     const arrival = workload.next();
     if (!arrival) return undefined;
     const request = source.requestOf(arrival.spec, index++);
     return { atMs: msOf(arrival.at), request };
   };
-  while (numTokens < MOST_PREPARED_TOKENS && prepared.length < MOST_PREPARED) {
+  while (
+    numTokens < MOST_PREPARED_TOKENS &&
+    numChars < MOST_PREPARED_CHARS &&
+    prepared.length < MOST_PREPARED
+  ) {
     const planned = make();
     if (!planned) break;
     numTokens += planned.request.promptTokens;
+    for (const part of planned.request.media ?? []) numChars += JSON.stringify(part).length;
     prepared.push(planned);
   }
   const first = prepared[0]?.request;

@@ -13,6 +13,7 @@ import type { Backend } from './backends/backend.js';
 import { type DatasetOptions, drawn } from './datasets/dataset.js';
 import { DATASETS } from './datasets/index.js';
 import { toneWav } from './datasets/media.js';
+import { checkMedia, mediaOf, type RandomMedia } from './datasets/random-mm.js';
 import { promptOf } from './prompt-text.js';
 import type { BenchRequest } from './request.js';
 
@@ -26,13 +27,19 @@ export interface BenchSource {
   requestOf(spec: RequestSpec, index: number): BenchRequest;
 }
 
-export const DATASET_NAMES: readonly string[] = ['random', ...DATASETS.map(({ name }) => name)];
+export const DATASET_NAMES: readonly string[] = [
+  ...['random', 'random-mm'],
+  ...DATASETS.map(({ name }) => name),
+];
+
+export interface SynthesisOptions {
+  readonly seed: number;
+  readonly tokenizer: Tokenizer;
+  readonly backend: Backend;
+}
 
 /** Lengths drawn, prompts made up. */
-export function randomSource(
-  lengths: RandomLengths,
-  options: { readonly seed: number; readonly tokenizer: Tokenizer; readonly backend: Backend },
-): BenchSource {
+export function randomSource(lengths: RandomLengths, options: SynthesisOptions): BenchSource {
   const audio = { bytes: toneWav(AUDIO_SECONDS), name: 'audio.wav', seconds: AUDIO_SECONDS };
   return {
     label: 'random',
@@ -46,6 +53,27 @@ export function randomSource(
 }
 
 const AUDIO_SECONDS = 2;
+
+/** The same with pictures, which take a chat. @throws {ConfigError} */
+export function randomMediaSource(
+  lengths: RandomLengths,
+  media: RandomMedia,
+  options: SynthesisOptions,
+): BenchSource {
+  if (options.backend.prompts !== 'messages') {
+    throw new ConfigError('--backend', 'openai-chat for pictures', options.backend.name);
+  }
+  checkMedia(media);
+  const text = randomSource(lengths, options);
+  return {
+    ...text,
+    label: 'random-mm',
+    requestOf: (spec, index) => ({
+      ...text.requestOf(spec, index),
+      media: mediaOf(media, options.seed, index),
+    }),
+  };
+}
 
 /** Requests as recorded, prompts made up. */
 export function traceSource(

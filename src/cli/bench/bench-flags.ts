@@ -65,6 +65,16 @@ const DATASET: readonly Row[] = [
   ['--hf-output-len <n>', 'for hf; default: as long as the answer, or 128'],
   ['--hf-split <name>', 'files of a folder with this in their name'],
   ['--hf-column <name>', 'own: column of the prompt; default: by its name'],
+  ['--random-mm-base-items-per-request <n>', 'for random-mm: pictures in a prompt (1)'],
+  ['--random-mm-num-mm-items-range-ratio <r>', 'for random-mm: uniform in (1 ± r)·n (0)'],
+  [
+    '--random-mm-limit-mm-per-prompt <json>',
+    'for random-mm: most in a prompt ({"image": 255, "video": 1})',
+  ],
+  [
+    '--random-mm-bucket-config <dict>',
+    'for random-mm: sizes and weights ({(256, 256, 1): 0.5, (720, 1280, 1): 0.5}); no videos',
+  ],
   ['--no-oversample', 'fewer requests rather than repeated ones'],
   ['--disable-shuffle', 'in the order of the file'],
 ];

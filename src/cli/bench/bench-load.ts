@@ -1,10 +1,23 @@
 /** What `bench` sends and when, from its flags: a data set or a trace, and the load of `simulate` over it. */
 
 import type { Backend } from '../../bench/backends/backend.js';
+import {
+  bucketsOf,
+  mostImagesOf,
+  RANDOM_MM,
+  type RandomMedia,
+} from '../../bench/datasets/random-mm.js';
 import type { BenchRequest } from '../../bench/request.js';
-import { type BenchSource, datasetSource, randomSource, traceSource } from '../../bench/source.js';
+import {
+  type BenchSource,
+  datasetSource,
+  randomMediaSource,
+  randomSource,
+  traceSource,
+} from '../../bench/source.js';
 import { ConfigError } from '../../core/errors.js';
 import { Rng } from '../../core/rng.js';
+import type { RandomLengths } from '../../core/workload/lengths/random.js';
 import {
   checkLoad,
   DEFAULT_LENGTHS,
@@ -36,17 +49,12 @@ export async function sourceOf(
   const name = given.text('dataset_name') ?? 'random';
   const path = given.text('dataset_path');
   const count = (field: string) => given.count(field);
-  if (name === 'random') {
-    if (path !== undefined) throw new ConfigError('--dataset-path', 'nothing with random', path);
-    return randomSource(
-      {
-        inputLen: count('random_input_len') ?? count('input_len') ?? DEFAULT_LENGTHS.inputLen,
-        outputLen: count('random_output_len') ?? count('output_len') ?? DEFAULT_LENGTHS.outputLen,
-        rangeRatio: given.number('random_range_ratio') ?? DEFAULT_LENGTHS.rangeRatio,
-        prefixLen: count('random_prefix_len') ?? DEFAULT_LENGTHS.prefixLen,
-      },
-      { seed, tokenizer, backend },
-    );
+  if (name === 'random' || name === 'random-mm') {
+    if (path !== undefined) throw new ConfigError('--dataset-path', `nothing with ${name}`, path);
+    const options = { seed, tokenizer, backend };
+    const lengths = lengthsOf(given);
+    if (name === 'random') return randomSource(lengths, options);
+    return randomMediaSource(lengths, mediaOf(given), options);
   }
   return datasetSource(name, {
     path,
@@ -62,6 +70,26 @@ export async function sourceOf(
     column: given.text('hf_column'),
     split: given.text('hf_split'),
   });
+}
+
+function lengthsOf(given: Reader): RandomLengths {
+  const count = (field: string) => given.count(field);
+  return {
+    inputLen: count('random_input_len') ?? count('input_len') ?? DEFAULT_LENGTHS.inputLen,
+    outputLen: count('random_output_len') ?? count('output_len') ?? DEFAULT_LENGTHS.outputLen,
+    rangeRatio: given.number('random_range_ratio') ?? DEFAULT_LENGTHS.rangeRatio,
+    prefixLen: count('random_prefix_len') ?? DEFAULT_LENGTHS.prefixLen,
+  };
+}
+
+function mediaOf(given: Reader): RandomMedia {
+  const text = (field: string, usual: string) => given.text(`random_mm_${field}`) ?? usual;
+  return {
+    itemsPerRequest: given.count('random_mm_base_items_per_request') ?? RANDOM_MM.itemsPerRequest,
+    rangeRatio: given.number('random_mm_num_mm_items_range_ratio') ?? RANDOM_MM.rangeRatio,
+    mostImages: mostImagesOf(text('limit_mm_per_prompt', RANDOM_MM.limits)),
+    buckets: bucketsOf(text('bucket_config', RANDOM_MM.buckets)),
+  };
 }
 
 /** 1000 unless said otherwise. @throws {ConfigError} */
