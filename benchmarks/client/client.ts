@@ -1,10 +1,12 @@
 /**
  * What the load-testing client costs: CPU per chunk and per request, against a server in a process of
  * its own that streams frames of the usual size without a model. `npx tsx benchmarks/client/client.ts`;
- * `--url` measures another server, `--concurrency`, `--requests` and `--tokens` the load.
+ * `--url` measures another server, `--concurrency`, `--requests` and `--tokens` the load. With `--peer
+ * FILE`, a load generator that takes the flags of the peers' `load.mjs`, rounds alternate between the two
+ * and the ratio of their medians is told.
  */
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { backendNamed } from '../../src/bench/backends/index.js';
 import { BodyEncoder } from '../../src/bench/body.js';
@@ -23,6 +25,8 @@ const { values } = parseArgs({
     requests: { type: 'string', default: '400' },
     tokens: { type: 'string', default: '64' },
     'gap-ms': { type: 'string', default: '10' },
+    rounds: { type: 'string', default: '3' },
+    peer: { type: 'string' },
   },
 });
 const [concurrency, numRequests, numTokens] = [
@@ -91,18 +95,56 @@ async function run(count: number): Promise<Measurement> {
   return measurement;
 }
 
+/** Microseconds of CPU for each request. */
+async function ours(): Promise<number> {
+  const health = new HealthMonitor();
+  const cpu = process.cpuUsage();
+  const measured = (await run(numRequests)).result();
+  const { user, system } = process.cpuUsage(cpu);
+  const { loopDelayP99Ms, cpuFraction } = health.stop();
+  const each = (user + system) / numRequests;
+  tell('ours', measured.completed, each, cpuFraction, loopDelayP99Ms);
+  return each;
+}
+
+function peers(script: string): number {
+  const { hostname, port } = new URL(url);
+  const flags = {
+    url: `http://${hostname}:${port}`,
+    api: 'completions',
+    concurrency,
+    requests: numRequests,
+    'max-tokens': numTokens,
+    warmup: concurrency,
+  };
+  const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const text = execFileSync(process.execPath, [script, ...words, '--json'], { encoding: 'utf8' });
+  const said = JSON.parse(text);
+  const each = (said.client_cpu * said.wall_s * 1e6) / said.requests;
+  tell('peer', said.requests, each, said.client_cpu, said.client_loop_p99_ms);
+  return each;
+}
+
+function tell(who: string, completed: number, us: number, cpu: number, delayMs: number): void {
+  console.log(
+    `${who}: ${completed} of ${numRequests} requests, ${concurrency} at once, ${numTokens} chunks each: ` +
+      `${(us / numTokens).toFixed(1)} µs of CPU per chunk, ${us.toFixed(0)} µs per request; ` +
+      `${(cpu * 100).toFixed(0)} % of a core, event loop held up ${delayMs.toFixed(2)} ms (P99)`,
+  );
+}
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1]!;
+
 await run(concurrency);
-const health = new HealthMonitor();
-const cpu = process.cpuUsage();
-const measured = (await run(numRequests)).result();
-const { user, system } = process.cpuUsage(cpu);
-const { loopDelayP99Ms, cpuFraction } = health.stop();
-const us = user + system;
-const numChunks = measured.itl.count + measured.completed;
-console.log(
-  `${measured.completed} of ${numRequests} requests, ${concurrency} at once, ${numChunks} chunks: ` +
-    `${(us / numChunks).toFixed(1)} µs of CPU per chunk, ${(us / numRequests).toFixed(0)} µs per request; ` +
-    `${(cpuFraction * 100).toFixed(0)} % of a core, event loop held up ${loopDelayP99Ms.toFixed(2)} ms (P99)`,
-);
+const own: number[] = [];
+const others: number[] = [];
+for (let round = 0; round < Number(values.rounds); round++) {
+  own.push(await ours());
+  if (values.peer !== undefined) others.push(peers(values.peer));
+}
+if (others.length > 0) {
+  console.log(`${(median(own) / median(others)).toFixed(2)} × the peer's CPU (medians)`);
+}
 client.close();
 child?.kill();
