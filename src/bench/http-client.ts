@@ -162,12 +162,14 @@ class Flight {
     this.#settled = true;
     clearTimeout(this.#timer);
     this.exchange.signal?.removeEventListener('abort', this.#onAbort);
-    const retryAfter = Number(this.#res?.headers['retry-after']);
+    const status = this.#res?.statusCode ?? 0;
+    // Headers are taken apart when they are asked for, which an answer that is all right need not pay.
+    const retryAfter = status === 200 ? Number.NaN : Number(this.#res?.headers['retry-after']);
     this.resolve({
       sentMs: this.#sentMs,
       ...(this.#headersMs !== undefined && { headersMs: this.#headersMs }),
       endedMs: performance.now(),
-      status: this.#res?.statusCode ?? 0,
+      status,
       ...(retryAfter >= 0 && { retryAfterS: retryAfter }),
       reused: this.#req?.reusedSocket ?? false,
       errorBody: this.#errorBody,

@@ -38,6 +38,9 @@ export interface LoadRun {
 /** From a workload in nanoseconds to the plan a client follows. */
 export const msOf = (ns: number): number => ns / NS_PER_MS;
 
+/** Requests that wait for a slot: so many that none is ever missed, and no more to keep alive. */
+const MOST_AHEAD = 32;
+
 export async function runLoad(options: RunLoadOptions): Promise<LoadRun> {
   const { next, send, onRecord, onSent, signal, durationMs = Infinity } = options;
   const slots = new Slots(options.maxConcurrency ?? Infinity);
@@ -61,7 +64,7 @@ export async function runLoad(options: RunLoadOptions): Promise<LoadRun> {
     inFlight.add(done);
     peakInFlight = Math.max(peakInFlight, slots.numTaken);
     // With a bound and no times to wait for, the plan is not run ahead of what can be sent.
-    if (slots.numWaiting >= 1024) await slots.room();
+    if (slots.numWaiting >= MOST_AHEAD) await slots.room();
   }
   await Promise.all(inFlight);
   return { durationMs: performance.now() - originMs, originMs, peakInFlight };

@@ -11,7 +11,8 @@ import { StringDecoder } from 'node:string_decoder';
 
 export class SseParser {
   readonly #onEvent: (data: string) => void;
-  readonly #decoder = new StringDecoder('utf8');
+  /** Only once a piece has ended inside a code point: nearly all end with a line. */
+  #decoder: StringDecoder | undefined;
   #rest = '';
   #data: string | undefined;
 
@@ -20,12 +21,18 @@ export class SseParser {
   }
 
   push(bytes: Buffer): void {
+    if (!this.#decoder && bytes.length > 0 && bytes[bytes.length - 1]! < 0x80) {
+      const text = bytes.toString('utf8');
+      this.#take(this.#rest === '' ? text : this.#rest + text);
+      return;
+    }
+    this.#decoder ??= new StringDecoder('utf8');
     this.#take(this.#rest + this.#decoder.write(bytes));
   }
 
   /** The stream is over. */
   end(): void {
-    const last = this.#rest + this.#decoder.end();
+    const last = this.#rest + (this.#decoder?.end() ?? '');
     this.#rest = '';
     if (last !== '') this.#take(`${last}\n`);
     this.#dispatch();
