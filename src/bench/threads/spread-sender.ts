@@ -37,6 +37,8 @@ export interface SendersReport {
 export type NumWorkers = number | 'auto';
 
 const LOOK_EVERY_MS = 250;
+/** Looks in a row: code that runs for the first time, or a burst, keeps a thread busy for a moment. */
+const BUSY_LOOKS = 4;
 /** Of a core, for each thread that sends: beyond it stamps are taken late. */
 const BUSY = 0.5;
 
@@ -46,7 +48,7 @@ export class SpreadSender implements LoadSender {
   readonly #most: number;
   #signal: AbortSignal | undefined;
   #watch: NodeJS.Timeout | undefined;
-  #wasBusy = false;
+  #busyLooks = 0;
 
   constructor(
     private readonly spec: SenderSpec,
@@ -113,7 +115,7 @@ export class SpreadSender implements LoadSender {
     else signal.addEventListener('abort', stop, { once: true });
   }
 
-  /** Adds threads while those that send are busy, twice in a row: a moment's burst is none. */
+  /** Adds threads while those that send are busy. */
   #look(): void {
     if (this.numWorkers !== 'auto' || this.#watch) return;
     let cpu = process.cpuUsage();
@@ -124,11 +126,10 @@ export class SpreadSender implements LoadSender {
       const each = (user + system) / 1e3 / (nowMs - atMs) / Math.max(1, this.#threads.length);
       cpu = process.cpuUsage();
       atMs = nowMs;
-      const isBusy = each > BUSY;
-      if (isBusy && this.#wasBusy) {
-        this.#grow();
-        this.#wasBusy = false;
-      } else this.#wasBusy = isBusy;
+      this.#busyLooks = each > BUSY ? this.#busyLooks + 1 : 0;
+      if (this.#busyLooks < BUSY_LOOKS) return;
+      this.#busyLooks = 0;
+      this.#grow();
     }, LOOK_EVERY_MS).unref();
   }
 
