@@ -89,7 +89,12 @@ describe('bench over several loads', () => {
     const html = join(folder, 'run.html');
     await bench(`--html ${html} --disable-tqdm`);
     const page = readFileSync(html, 'utf8');
-    for (const part of ['TTFT over time', 'ITL, distribution', 'Throughput over time']) {
+    for (const part of [
+      'TTFT over time',
+      'ITL over time',
+      'ITL, distribution',
+      'Throughput over time',
+    ]) {
       expect(page).toContain(part);
     }
   });
