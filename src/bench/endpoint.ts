@@ -28,3 +28,16 @@ export function urlOf(base: URL, path: string): URL {
   url.pathname = `/${[...parts, ...added.slice(shared)].join('/')}`;
   return url;
 }
+
+/** The user and password in an address, as a header; they are taken out of it. */
+export function takeCredentials(base: URL): string | undefined {
+  const { username, password } = base;
+  if (username === '' && password === '') return undefined;
+  base.username = '';
+  base.password = '';
+  const plain = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return `Basic ${Buffer.from(plain).toString('base64')}`;
+}
+
+/** An address as it may be shown: keys are given in its query, too. */
+export const shownUrl = ({ origin, pathname }: URL): string => origin + pathname;

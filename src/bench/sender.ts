@@ -168,7 +168,7 @@ export class Sender {
       outputTokens,
       cachedTokens: answer.cachedTokens ?? 0,
       tokenSource: counted ? 'usage' : counter.source,
-      text: keepText ? answer.text : '',
+      text: keepText ? redacted(answer.text, this.options.secrets) : '',
       numRetries,
       reusedConnection: exchanged.reused,
       audioSeconds: request.audio?.seconds ?? 0,

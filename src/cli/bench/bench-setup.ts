@@ -6,7 +6,7 @@
 import type { Backend } from '../../bench/backends/backend.js';
 import { backendNamed } from '../../bench/backends/index.js';
 import type { BenchOptions } from '../../bench/bench.js';
-import { baseOf, urlOf } from '../../bench/endpoint.js';
+import { baseOf, shownUrl, takeCredentials, urlOf } from '../../bench/endpoint.js';
 import { redacted } from '../../bench/failures.js';
 import { HttpClient } from '../../bench/http-client.js';
 import type { TtftMode } from '../../bench/measurement.js';
@@ -49,6 +49,7 @@ export async function setUpBench(flags: Flags, env: Environment): Promise<BenchS
     host: given.text('host'),
     port: given.count('port') ?? backend.port,
   });
+  const credentials = takeCredentials(base);
   const url = urlOf(base, given.text('endpoint') ?? backend.path);
   if (backend.ending && !backend.ending.test(url.pathname)) {
     throw new ConfigError(
@@ -57,7 +58,9 @@ export async function setUpBench(flags: Flags, env: Environment): Promise<BenchS
       url.pathname,
     );
   }
-  const { headers, secrets } = headersOf(flags, given, env);
+  const { headers, secrets: keys } = headersOf(flags, given, env, credentials);
+  // Some gateways take their key in the query.
+  const secrets = [...keys, ...[...url.searchParams.values()].filter(isSecret)];
   const asked = given.text('model');
   const insecure = flags.insecure === true;
   const model = asked ?? (await firstModel(base, { headers, secrets, insecure }));
@@ -76,7 +79,7 @@ export async function setUpBench(flags: Flags, env: Environment): Promise<BenchS
     label: given.text('label'),
     model,
     tokenizer: tokens.id,
-    url: url.href,
+    url: shownUrl(url),
     dataset: source.label,
     numPrompts: load.numPrompts ?? source.numRequests ?? 0,
     requestRate: load.rampUp ? Infinity : load.requestRate,
@@ -141,18 +144,30 @@ function workersOf(text = 'auto'): NumWorkers {
 
 const hex8 = (seed: number): string => (seed >>> 0).toString(16).padStart(8, '0');
 
+/** Long enough that cutting it out of texts does no harm. */
+const isSecret = (text: string): boolean => text.length > 3;
+
 /** Headers of every request, and those of their values that must not be seen. */
-export function headersOf(flags: Flags, given: Reader, env: Environment) {
+export function headersOf(
+  flags: Flags,
+  given: Reader,
+  env: Environment,
+  credentials?: string | undefined,
+) {
   const key = given.text('api_key') ?? env.OPENAI_API_KEY;
   const own = Object.entries(pairsOf('--header', flags.header)).map(
     ([name, value]) => [name.toLowerCase(), value] as const,
   );
   const headers: Record<string, string> = {
     ...(key && { authorization: `Bearer ${key}` }),
+    ...(credentials && { authorization: credentials }),
     ...Object.fromEntries(own),
   };
-  const secrets = [key, ...own.map(([, value]) => value)].filter((text) => text && text.length > 3);
-  return { headers, secrets: secrets as string[] };
+  const values = [key, credentials, ...own.map(([, value]) => value)];
+  // "Bearer <key>" is one, and so is the key alone.
+  const all = values.flatMap((value) => (value ? [value, value.replace(/^\w+ +/, '')] : []));
+  const secrets = [...new Set(all)].filter(isSecret);
+  return { headers, secrets: secrets.sort((a, b) => b.length - a.length) };
 }
 
 function pairsOf(flag: string, pairs: Flags[string]): Record<string, string> {
@@ -161,7 +176,8 @@ function pairsOf(flag: string, pairs: Flags[string]): Record<string, string> {
     (pairs as string[]).map((pair) => {
       const at = pair.indexOf('=');
       if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
-      throw new ConfigError(flag, 'KEY=VALUE', pair.slice(0, 20));
+      // What stands there may be a key.
+      throw new ConfigError(flag, 'KEY=VALUE', 'a word without =');
     }),
   );
 }
@@ -197,7 +213,7 @@ async function firstModel(
     '--model',
     'a name, or a server that lists its models',
     undefined,
-    `${url.href}: ${why}`,
+    `${shownUrl(url)}: ${why}`,
   );
 }
 

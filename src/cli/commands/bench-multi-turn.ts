@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backendNamed } from '../../bench/backends/index.js';
 import { BodyEncoder } from '../../bench/body.js';
-import { baseOf, urlOf } from '../../bench/endpoint.js';
+import { baseOf, takeCredentials, urlOf } from '../../bench/endpoint.js';
 import { HttpClient } from '../../bench/http-client.js';
 import { type Conversation, readConversations } from '../../bench/multi-turn/conversations.js';
 import { checkPlay, type Played, type PlayOptions, play } from '../../bench/multi-turn/play.js';
@@ -103,7 +103,8 @@ function senderOf(
   conversations: readonly Conversation[],
   tokenizer: { count(text: string): number },
 ) {
-  const { headers, secrets } = headersOf(flags, given, process.env);
+  const base = baseOf({ baseUrl: given.text('url') ?? 'http://localhost:8000' });
+  const { headers, secrets } = headersOf(flags, given, process.env, takeCredentials(base));
   const backend = backendNamed('openai-chat');
   const client = new HttpClient({ insecure: flags.insecure === true });
   const longest = Math.max(
@@ -121,7 +122,7 @@ function senderOf(
       sampling: {},
       ignoreEos: false,
     }),
-    url: urlOf(baseOf({ baseUrl: given.text('url') ?? 'http://localhost:8000' }), backend.path),
+    url: urlOf(base, backend.path),
     headers,
     secrets,
     counter: tokenizerCounter(tokenizer),
