@@ -20,6 +20,7 @@ const SCRIPTS: Readonly<Record<string, readonly string[]>> = {
         .filter((name) => name === 'run.ts')
         .map((name) => `benchmarks/facade/${name}`)
     : [],
+  client: ['benchmarks/client/client.ts', 'benchmarks/client/agreement.ts'],
 };
 
 const wanted = process.argv.slice(2);
