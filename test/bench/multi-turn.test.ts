@@ -11,6 +11,7 @@ import type { RunningServer } from '../../src/cli/commands/server.js';
 import { Rng } from '../../src/core/rng.js';
 import { builtInTokenizer } from '../../src/text/index.js';
 import { cli } from '../cli/run-cli.js';
+import { chat, startDouble } from '../support/protocol-doubles.js';
 import { startTestServer } from './server.js';
 
 const FILE = 'examples/datasets/conversations.json';
@@ -57,6 +58,19 @@ describe('bench multi-turn, the commands of the requirement', () => {
     // The second turn finds the first one, whole blocks of it, in the prefix cache.
     expect(first.mean_cached_tokens).toBeLessThan(16);
     expect(second.mean_cached_tokens).toBeGreaterThan(first.mean_input_num_tokens - 32);
+  });
+
+  it('names the conversation in body and header, from whichever thread', async () => {
+    const double = await startDouble(chat);
+    const { code } = await cli(
+      `bench multi-turn -m m -u ${double.url} -i ${FILE} -p 4 -n 12 --no-early-stop --workers 2 --send-conversation-id`,
+    );
+    await double.close();
+    expect(code).toBe(0);
+    expect(double.bodies).toHaveLength(12);
+    const named = double.bodies.map((body) => (body as Record<string, unknown>).conversation_id);
+    expect(double.headers.map((headers) => headers['x-session-id'])).toEqual(named);
+    expect(new Set(named).size).toBeGreaterThan(1);
   });
 
   it('gets answers as long as recorded ones, and keeps them', async () => {

@@ -135,7 +135,7 @@ export async function setUpBench(flags: Flags, env: Environment): Promise<BenchS
 }
 
 /** Threads that send; `auto`: one until it is busy. @throws {ConfigError} */
-function workersOf(text = 'auto'): NumWorkers {
+export function workersOf(text = 'auto'): NumWorkers {
   if (text === 'auto') return text;
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1) return count;

@@ -29,6 +29,7 @@ const LOAD: readonly Row[] = [
   ['--conversation-sampling <how>', 'round_robin or random (round_robin)'],
   ['--max-retries <n>', 'after 429, 503 or a lost connection (0)'],
   ['--request-timeout-sec <s>', 'for a whole answer (120)'],
+  ['--workers <n>', 'own: threads that send (auto: one, and more when it uses over half a core)'],
   ['--send-conversation-id', 'in the body and as X-Session-ID'],
   ['--verify-output', 'answers must be those of the file'],
 ];

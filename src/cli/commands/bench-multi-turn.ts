@@ -3,9 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backendNamed } from '../../bench/backends/index.js';
-import { BodyEncoder } from '../../bench/body.js';
 import { baseOf, takeCredentials, urlOf } from '../../bench/endpoint.js';
-import { HttpClient } from '../../bench/http-client.js';
 import { type Conversation, readConversations } from '../../bench/multi-turn/conversations.js';
 import { checkPlay, type Played, type PlayOptions, play } from '../../bench/multi-turn/play.js';
 import { type RunSummary, sheetsOf } from '../../bench/multi-turn/sheets.js';
@@ -17,13 +15,14 @@ import {
   statisticsText,
 } from '../../bench/multi-turn/statistics.js';
 import { excelWriter, writeWorkbook } from '../../bench/multi-turn/workbook.js';
-import { Sender } from '../../bench/sender.js';
+import type { SenderSpec } from '../../bench/threads/sender-spec.js';
+import { SpreadSender } from '../../bench/threads/spread-sender.js';
 import { tokenizerCounter } from '../../bench/token-counter.js';
 import { ConfigError } from '../../core/errors.js';
 import { grouped, short } from '../../report/format.js';
 import { checkOutput, unwritable } from '../../report/output-file.js';
 import { jsonText } from '../../report/result-json.js';
-import { headersOf } from '../bench/bench-setup.js';
+import { headersOf, workersOf } from '../bench/bench-setup.js';
 import { addMultiTurnFlags } from '../bench/multi-turn-flags.js';
 import { tokenizerOf } from '../bench/tokenizers.js';
 import type { DefineCommand } from '../command.js';
@@ -49,7 +48,7 @@ async function multiTurn(flags: Flags, io: Io): Promise<ExitCode> {
   const input = required('input_file');
   const model = required('model');
   const seed = given.count('seed') ?? 0;
-  const { tokenizer } = await tokenizerOf(given, model);
+  const { tokenizer, origin } = await tokenizerOf(given, model);
   const conversations = readConversations(input, seed, tokenizer);
   const percentages = percentagesOf(given.text('warmup_percentages') ?? '0%');
   const numClients = given.count('num_clients') ?? 1;
@@ -65,10 +64,14 @@ async function multiTurn(flags: Flags, io: Io): Promise<ExitCode> {
     if (path !== undefined) checkOutput(`--${flag}`, path);
   }
   const limits = limitsOf(given);
-  const { client, sender } = senderOf(flags, given, model, conversations, tokenizer);
+  const spec = specOf(flags, given, model, conversations);
+  const counter = tokenizerCounter(tokenizer);
+  const workers = workersOf(given.text('workers'));
+  const sender = new SpreadSender({ ...spec, tokenizer: origin }, workers, counter);
   const stop = new AbortController();
   const release = io.onInterrupt(() => stop.abort());
   try {
+    await sender.ready();
     const played = await play({
       ...numbers,
       sender,
@@ -92,21 +95,19 @@ async function multiTurn(flags: Flags, io: Io): Promise<ExitCode> {
     );
   } finally {
     release();
-    client.close();
+    sender.close();
   }
 }
 
-function senderOf(
+function specOf(
   flags: Flags,
   given: Reader,
   model: string,
   conversations: readonly Conversation[],
-  tokenizer: { count(text: string): number },
-) {
+): SenderSpec {
   const base = baseOf({ baseUrl: given.text('url') ?? 'http://localhost:8000' });
   const { headers, secrets } = headersOf(flags, given, process.env, takeCredentials(base));
   const backend = backendNamed('openai-chat');
-  const client = new HttpClient({ insecure: flags.insecure === true });
   const longest = Math.max(
     0,
     ...conversations.flatMap(({ messages }) =>
@@ -114,23 +115,21 @@ function senderOf(
     ),
   );
   const timeoutS = given.number('request_timeout_sec') ?? TIMEOUT_S;
-  const sender = new Sender({
-    client,
-    backend,
-    encoder: new BodyEncoder(backend, {
+  return {
+    backend: backend.name,
+    url: urlOf(base, backend.path).href,
+    insecure: flags.insecure === true,
+    headers,
+    secrets,
+    settings: {
       model: given.text('served_model_name') ?? model,
       sampling: {},
       ignoreEos: false,
-    }),
-    url: urlOf(base, backend.path),
-    headers,
-    secrets,
-    counter: tokenizerCounter(tokenizer),
+    },
     timeoutMs: Math.max(timeoutS, SECONDS_PER_TOKEN * longest) * 1e3,
     maxRetries: given.count('max_retries') ?? Number(process.env.MULTITURN_BENCH_MAX_RETRIES ?? 0),
     keepText: true,
-  });
-  return { client, sender };
+  };
 }
 
 function limitsOf(given: Reader): PlayOptions['limits'] {
