@@ -144,6 +144,25 @@ describe('Chrome trace', () => {
     expect(JSON.parse(readFileSync(join(folder, 'unused.json'), 'utf8')).traceEvents).toEqual([]);
   });
 
+  it('gives steps of a pipeline, which overlap, tracks of their own', async () => {
+    const path = join(folder, 'pipeline.json');
+    const { code } = await cli(
+      `simulate --model qwen/Qwen3-8B --hardware A100 -pp 2 --num-prompts 40 --request-rate inf --max-num-batched-tokens 512 --trace-out ${path}`,
+    );
+    expect(code).toBe(0);
+    const steps = (JSON.parse(readFileSync(path, 'utf8')).traceEvents as TraceEvent[]).filter(
+      ({ ph }) => ph === 'X',
+    );
+    const tracks = groupBy(steps, ({ tid }) => `${tid}`);
+    expect(tracks).toHaveLength(2);
+    for (const track of tracks) {
+      track.reduce((before, step) => {
+        expect(step.ts).toBeGreaterThanOrEqual(before.ts + before.dur! - 1e-3);
+        return step;
+      });
+    }
+  });
+
   it('does not change the result', async () => {
     const plain = JSON.parse((await cli(`simulate ${LOAD} --json`)).out);
     // Means over time are sums of doubles, and runs are summed in other pieces when steps are heard.
