@@ -115,6 +115,8 @@ export interface Case {
   readonly load: Workload;
   readonly scheduler: SchedulerConfig;
   readonly acceptance?: InstanceConfig['acceptance'];
+  /** A subscriber asks for every token. */
+  readonly tokens?: true;
   /** Simulated output tokens per second of wall clock to reach, where one is set. */
   readonly goal?: number;
 }
@@ -173,6 +175,13 @@ export function cases(size: number): Case[] {
       scheduler: { ...SCHEDULER, numSpeculativeTokens: 3, speculativeMethod: 'eagle' },
       acceptance: drawnAcceptance({ method: 'eagle', numSpeculativeTokens: 3 }),
       goal: 3e6,
+    },
+    {
+      name: 'the same, every token told',
+      load: poisson(1e5, 70, CONSTANT),
+      scheduler: SCHEDULER,
+      tokens: true,
+      goal: 5e6,
     },
     { name: '512/128, 5/s', load: poisson(1e6, 5, CONSTANT), scheduler: SCHEDULER, goal: 150e6 },
     {

@@ -7,9 +7,20 @@
 
 import { parseArgs } from 'node:util';
 import { simulate } from '../../src/core/simulate.js';
+import type { TokenBatch, Tracer } from '../../src/core/trace/tracer.js';
 import { affineCost, type Case, cases } from './loads.js';
 
-function measure({ load, scheduler, acceptance }: Case): { seconds: number; row: string[] } {
+/** Reads every handle, as a subscriber does. */
+class Listener implements Tracer {
+  handles = 0;
+
+  tokens({ handles, count }: TokenBatch): void {
+    for (let i = 0; i < count; i++) this.handles += handles[i]!;
+  }
+}
+
+function measure(one: Case): { seconds: number; row: string[] } {
+  const { load, scheduler, acceptance } = one;
   const beganAt = performance.now();
   const startedAt = process.cpuUsage();
   const report = simulate({
@@ -18,6 +29,7 @@ function measure({ load, scheduler, acceptance }: Case): { seconds: number; row:
     seed: 1,
     inputLatencyNs: 0,
     workload: load,
+    ...(one.tokens && { tracers: [new Listener()] }),
   });
   const { user, system } = process.cpuUsage(startedAt);
   const seconds = (performance.now() - beganAt) / 1e3;
