@@ -34,6 +34,12 @@ const CONFIGURATIONS: Readonly<Record<string, Partial<SchedulerConfig>>> = {
     numSpeculativeTokens: 3,
     speculativeMethod: 'eagle',
   },
+  'pipeline stages': {
+    enablePrefixCaching: true,
+    pipelineParallelSize: 3,
+    maxNumBatchedTokens: 256,
+    maxNumScheduledTokens: 256,
+  },
   'chunks, held prefill': { longPrefillTokenThreshold: 128, prefillScheduleInterval: 3 },
 };
 
