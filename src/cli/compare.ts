@@ -14,7 +14,7 @@ import type { Composition } from './compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
 import { RUN_FILES } from './run-files.js';
 import type { Flags, FlagVariant } from './simulate-flags.js';
-import { type Base, composeFlags, runOnce, saveResult } from './simulate-run.js';
+import { type Base, composeFlags, runOnce, saveResult, tellWarnings } from './simulate-run.js';
 import { numWorkersOf } from './workers/num-workers.js';
 
 export async function compare(
@@ -32,6 +32,10 @@ export async function compare(
   if (composed.every((result) => result instanceof ConfigError)) throw composed[0];
   const possible = composed.flatMap((result, i) =>
     result instanceof ConfigError ? [] : [{ composition: result, flags: variants[i]!.flags }],
+  );
+  tellWarnings(
+    possible.map(({ composition }) => composition),
+    io,
   );
   const digests = await runAll(possible, flags, io);
   const done: Variant[] = [];

@@ -38,6 +38,8 @@ export interface Composition {
   readonly pools: readonly ResolvedPool[];
   readonly load: LoadOptions;
   readonly trace: string | undefined;
+  /** What the user should know of the files that were read. */
+  readonly warnings: ReadonlySet<string>;
 }
 
 /** How errors spell fields: flags, or places in a scenario file. */
@@ -57,7 +59,9 @@ export function compose(
   naming: Naming,
   conversations?: ConversationOptions,
 ): Composition {
-  const open = (trace: TraceRequest) => openTrace(trace, naming.trace);
+  const warnings = new Set<string>();
+  const onWarning = (text: string) => warnings.add(text);
+  const open = (trace: TraceRequest) => openTrace({ ...trace, onWarning }, naming.trace);
   const load = { ...loadFromRequest(request.load, open), conversations };
   checkLoad(load, naming.load);
   const pools = composePools(
@@ -71,7 +75,7 @@ export function compose(
       'Add --enable-lora (enable_lora: true), and as many --max-loras as a step may have.';
     throw new ConfigError(naming.load('num_loras'), 'engines that serve adapters', count, hint);
   }
-  return { ...pools, load, trace: request.load.trace?.path };
+  return { ...pools, load, trace: request.load.trace?.path, warnings };
 }
 
 /**
@@ -130,7 +134,7 @@ export interface Started {
   run(stopped: boolean): Run;
 }
 
-export function start(composition: Composition, options: RunOptions): Started {
+export function start(composition: Omit<Composition, 'warnings'>, options: RunOptions): Started {
   const { seed, router, pools, load, trace } = composition;
   const { tracers = [], slo, percentiles, pricePerGpuHour, exact = false } = options;
   const offered = new OfferedLoad(buildLoad(load, seed));

@@ -53,6 +53,12 @@ export function composeFlags(flags: Flags, base: Base | undefined): Composition 
   return compose(requestFromFlags(flags, base?.request), naming, conversationsFromFlags(flags));
 }
 
+/** What the user should know of the files that were read, each thing once. */
+export function tellWarnings(compositions: readonly Composition[], io: Io): void {
+  const warnings = new Set(compositions.flatMap((one) => [...one.warnings]));
+  for (const warning of warnings) io.err(`warning: ${warning}\n`);
+}
+
 const camel = (field: string): string =>
   field.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
 

@@ -12,6 +12,7 @@
  * what happens), given at construction. Inside, a step is a run of length 1: there is no other path.
  */
 
+import type { KvTierReport, LoraReport } from './metrics/report.js';
 import type { RunMetrics } from './metrics/run-metrics.js';
 import type { SpeculationCounts } from './metrics/speculation-stats.js';
 import type { RandomStream } from './rng.js';
@@ -91,6 +92,10 @@ export interface InstanceSnapshot {
   readonly busy: boolean;
   /** With speculation: what became of the drafts so far. */
   readonly speculation?: SpeculationCounts;
+  /** With LoRA adapters: how they came and went so far. */
+  readonly lora?: LoraReport;
+  /** With KV tiers: what each of them found and moved so far. */
+  readonly kvTiers?: readonly KvTierReport[];
 }
 
 /**

@@ -7,7 +7,7 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import type { RequestHandle } from '../core/engine.js';
+import type { RequestHandle, RequestSpec } from '../core/engine.js';
 import { ConfigError } from '../core/errors.js';
 import type { RequestOutcome, TokenBatch, Tracer } from '../core/trace/tracer.js';
 import { msFromNs, type TimeNs } from '../core/units.js';
@@ -16,7 +16,7 @@ import { lineOf, type RecordedRequest } from './recording.js';
 const FLUSH_MS = 1000;
 const FLUSH_CHARS = 256 * 1024;
 
-export class RecordingFile {
+export class RecordingFile implements RecordingSink {
   readonly #gzip: boolean;
   #fd: number | undefined;
   #lines = '';
@@ -58,14 +58,24 @@ export class RecordingFile {
   }
 }
 
+/** Where a recording goes: a file, or a caller far away. */
+export interface RecordingSink {
+  write(request: RecordedRequest): void;
+}
+
+/** The texts of prompts under way, by the requests that were made of them. */
+export type PromptTexts = WeakMap<RequestSpec, string>;
+
 /** What a recording is told of one engine. */
 export class Recorder implements Tracer {
   /** When the tokens of requests under way left. */
   readonly #times = new Map<RequestHandle, TimeNs[]>();
 
   constructor(
-    private readonly file: RecordingFile,
+    private readonly sink: RecordingSink,
     private readonly model?: string,
+    /** Absent: no text is written. */
+    private readonly texts?: PromptTexts,
   ) {}
 
   readonly tokens = ({ at, count, handles, numTokens }: TokenBatch): void => {
@@ -85,7 +95,7 @@ export class Recorder implements Tracer {
     const times = this.#times.get(handle) ?? [];
     this.#times.delete(handle);
     const [first] = times;
-    this.file.write({
+    this.sink.write({
       id: spec.id ?? String(outcome.index),
       model: this.model,
       arrivalMs: msFromNs(arrivedAt),
@@ -98,6 +108,8 @@ export class Recorder implements Tracer {
       ttftMs: first === undefined ? undefined : msFromNs(first - arrivedAt),
       gapsMs: times.slice(1).map((at, i) => msFromNs(at - times[i]!)),
       prompt: spec.prompt,
+      cacheSalt: spec.cacheSalt,
+      promptText: this.texts?.get(spec),
     });
   };
 }

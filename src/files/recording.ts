@@ -35,6 +35,10 @@ export interface RecordedRequest {
   readonly gapsMs: readonly number[];
   /** Identity of the prompt's tokens. */
   readonly prompt?: readonly PromptSegment[] | undefined;
+  /** Separates prefix caches. */
+  readonly cacheSalt?: string | undefined;
+  /** The prompt itself, where the recording keeps texts. */
+  readonly promptText?: string | undefined;
 }
 
 /** Microseconds are enough. */
@@ -58,6 +62,8 @@ export function lineOf(request: RecordedRequest): string {
     prefix: prompt?.map(({ content, length, first }) =>
       first === undefined ? [content, length] : [content, length, first],
     ),
+    cache_salt: request.cacheSalt,
+    prompt: request.promptText,
   })}\n`;
 }
 
@@ -103,7 +109,7 @@ export function openRecording(path: string, options?: ReadOptions): TraceSource 
     next() {
       const request = requests[next++];
       if (!request) return undefined;
-      const { id, promptTokens, outputTokens, priority, lora, prompt } = request;
+      const { id, promptTokens, outputTokens, priority, lora, prompt, cacheSalt } = request;
       // One who left before a token came asked for some all the same.
       const maxTokens = Math.max(1, outputTokens);
       const spec: RequestSpec = {
@@ -113,6 +119,7 @@ export function openRecording(path: string, options?: ReadOptions): TraceSource 
         priority,
         ...(lora !== undefined && { lora }),
         ...(prompt && { prompt }),
+        ...(cacheSalt !== undefined && { cacheSalt }),
       };
       return { at: Math.round((request.arrivalMs - originMs) * NS_PER_MS), spec };
     },
@@ -189,6 +196,8 @@ function requestOf(row: Row, at: string): RecordedRequest {
     ttftMs: row.ttft_ms == null ? undefined : number('ttft_ms'),
     gapsMs: gaps as number[],
     prompt: row.prefix === undefined ? undefined : segmentsOf(row, wrong),
+    cacheSalt: typeof row.cache_salt === 'string' ? row.cache_salt : undefined,
+    promptText: typeof row.prompt === 'string' ? row.prompt : undefined,
   };
 }
 

@@ -23,6 +23,8 @@ export interface TraceFileOptions {
   readonly format?: string | undefined;
   /** Tokens per hashed block of a prompt. Default 512, as Mooncake's. */
   readonly blockSize?: number | undefined;
+  /** Told what was left out of a recording that a crash cut short. */
+  readonly onWarning?: ((text: string) => void) | undefined;
 }
 
 /**
@@ -32,7 +34,9 @@ export interface TraceFileOptions {
  * @throws {ConfigError} when the file is missing, empty or of no known format
  */
 export function openTrace(options: TraceFileOptions, flag = '--trace'): TraceSource {
-  if (/\.gz$/.test(options.path)) return openRecording(options.path, { flag });
+  const { onWarning } = options;
+  const recording = () => openRecording(options.path, { flag, ...(onWarning && { onWarning }) });
+  if (/\.gz$/.test(options.path)) return recording();
   const wanted = options.format === undefined ? undefined : formatNamed(options.format);
   const lines = new LineReader(options.path, flag);
   const first = firstLine(lines);
@@ -43,7 +47,7 @@ export function openTrace(options: TraceFileOptions, flag = '--trace'): TraceSou
   try {
     if (isRecording(firstRow(first))) {
       lines.close();
-      return openRecording(options.path, { flag });
+      return recording();
     }
     if (first.trimStart().startsWith('{'))
       return openJsonl(lines, first, wanted, options.blockSize);

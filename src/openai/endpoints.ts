@@ -13,6 +13,8 @@ import {
   renderChat,
   renderCompletion,
   renderTokens,
+  textOfPrompt,
+  textOfTokens,
 } from '../text/index.js';
 import { answerBody, type Choice } from './answers.js';
 import { ApiError, type ApiProfile, modelNotFound } from './api-error.js';
@@ -120,7 +122,12 @@ export class Endpoints {
       const uniqueSeed = hashNumbers([this.#options.seed | 0, serial, i]);
       const { defaultMaxTokens } = job;
       const limits = defaultMaxTokens === undefined ? {} : { defaultMaxTokens };
-      plans.push(planAnswers({ model, request, prompt, param, uniqueSeed, ...limits }));
+      const answers = planAnswers({ model, request, prompt, param, uniqueSeed, ...limits });
+      if (model.onPrompt) {
+        const text = textOfPrompt(rendered, model.tokenizer);
+        for (const { spec } of answers) model.onPrompt(spec, text);
+      }
+      plans.push(answers);
     }
     const head: AnswerHead = {
       endpoint: job.endpoint,
@@ -209,8 +216,5 @@ function logprobLists({ logprobs }: CompletionRequest): Job['logprobs'] {
   };
 }
 
-function textOf(prompt: Prompt, { tokenizer }: LiveModel): string {
-  if (typeof prompt === 'string') return prompt;
-  const pieces = prompt.map((token) => Buffer.from(tokenizer.piece(token)));
-  return Buffer.concat(pieces).toString('utf8');
-}
+const textOf = (prompt: Prompt, { tokenizer }: LiveModel): string =>
+  typeof prompt === 'string' ? prompt : textOfTokens(prompt, tokenizer);

@@ -20,6 +20,8 @@ export interface LiveModel {
   readonly template: ChatTemplate;
   /** A request arrives now. The listener is told from later turns of the event loop only. */
   submit(spec: RequestSpec, listener: RequestListener): LiveRequest;
+  /** Told the text behind a request before it is submitted, where somebody keeps texts. */
+  readonly onPrompt?: (spec: RequestSpec, text: string) => void;
 }
 
 export interface RequestListener {

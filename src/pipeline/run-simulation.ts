@@ -20,6 +20,11 @@ export interface RunOptions extends SimulationOptions {
   /** Events in a chunk, about; it never splits an instant of one instance's step. */
   readonly chunkSize?: number;
   readonly signal?: AbortSignal;
+  /**
+   * Whether something beside the events waits for the reader: a tracer's product. Then a chunk is given
+   * out as it is, be it empty, so that this, too, is bounded by what the reader takes.
+   */
+  readonly waits?: () => boolean;
 }
 
 const CHUNK_SIZE = 1024;
@@ -30,7 +35,7 @@ const SLICE_MS = 1;
 export async function* simulationChunks(
   options: RunOptions,
 ): AsyncGenerator<readonly SimulationEvent[], void, undefined> {
-  const { detail, clock, signal, chunkSize = CHUNK_SIZE } = options;
+  const { detail, clock, signal, chunkSize = CHUNK_SIZE, waits = () => false } = options;
   let chunk: SimulationEvent[] = [];
   const tracer = recordEvents(detail, (event) => chunk.push(event));
   const simulation = new Simulation({
@@ -39,15 +44,14 @@ export async function* simulationChunks(
     // Event by event, so that a chunk is bounded and released in time.
     eventwise: clock !== undefined || detail !== 'report',
   });
+  const full = () => chunk.length >= chunkSize || waits();
   for (let over = false; !over; ) {
     signal?.throwIfAborted();
     if (clock) await reached(clock, simulation.nextAt, signal);
-    over = clock
-      ? advanceToNow(simulation, clock, () => chunk.length >= chunkSize)
-      : advanceChunk(simulation, () => chunk.length >= chunkSize);
+    over = clock ? advanceToNow(simulation, clock, full) : advanceChunk(simulation, full);
     // In virtual time chunks are full, so that they do not depend on how busy the machine is.
-    const ripe = over || clock !== undefined || chunk.length >= chunkSize;
-    if (ripe && chunk.length > 0) {
+    const ripe = over || clock !== undefined || full();
+    if (ripe && (chunk.length > 0 || waits())) {
       yield chunk;
       chunk = [];
     }

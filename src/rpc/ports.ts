@@ -1,7 +1,7 @@
 /** What the RPC services need of the rest: given by the composition, or by a few lines in a test. */
 
 import type { FieldName, ScenarioRequest } from '../config/scenario-request.js';
-import type { InstanceConfig } from '../core/engine.js';
+import type { InstanceConfig, RequestSpec } from '../core/engine.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
 import type { LoadOptions } from '../core/workload/load.js';
 import type { LiveCluster } from '../pipeline/live-cluster.js';
@@ -42,6 +42,8 @@ export interface ServedModel {
   readonly maxModelLen: number;
   /** The LoRA adapter that this name stands for. */
   readonly lora?: { readonly name: string };
+  /** Told the text behind a request before it is submitted, where somebody keeps texts. */
+  readonly onPrompt?: (spec: RequestSpec, text: string) => void;
 }
 
 /** The live server. */

@@ -8,6 +8,8 @@ export {
   contentOfAnswer,
   type PreparedPrompt,
   preparePrompt,
+  textOfPrompt,
+  textOfTokens,
 } from './prompt.js';
 export { Lexicon, lexiconOf, synthesise, type TextStream, textStream } from './synthesis.js';
 export { BpeTokenizer, MAX_PRE_TOKEN, type Tokenizer, type Vocabulary } from './tokenizer.js';

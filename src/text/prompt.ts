@@ -73,5 +73,14 @@ export function packPrompt(prompt: RenderedPrompt, tokenizer: Tokenizer): Packed
   return { contents: Float64Array.from(contents), lengths: Uint32Array.from(lengths) };
 }
 
+/** What a prompt says. Special tokens have no text. */
+export const textOfPrompt = (prompt: RenderedPrompt, tokenizer: Tokenizer): string =>
+  prompt.map(({ text, tokens }) => (tokens ? textOfTokens(tokens, tokenizer) : '') + text).join('');
+
+export function textOfTokens(tokens: readonly number[], tokenizer: Tokenizer): string {
+  const pieces = tokens.map((token) => Buffer.from(tokenizer.piece(token)));
+  return Buffer.concat(pieces).toString('utf8');
+}
+
 /** The identity of an answer's tokens: `RequestSpec.outputContent`, and the same in later prompts. */
 export const contentOfAnswer = (text: string): number => hashText(text);

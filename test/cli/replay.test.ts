@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startServer } from '../../src/cli/commands/server.js';
 import { completeFlags } from '../../src/cli/live/server-flags.js';
@@ -79,7 +80,58 @@ describe('a recorded server', () => {
     await again.stop();
   });
 
+  it('keeps the text of prompts only when told to', async () => {
+    const text = join(folder, 'text.jsonl');
+    const silent = join(folder, 'silent.jsonl');
+    for (const flags of [{ record: text, recordText: true }, { record: silent }]) {
+      const server = await serve(flags);
+      const model = 'meta-llama/Llama-3.1-8B-Instruct';
+      const post = (path: string, body: object) =>
+        fetch(`${server.url}/v1/${path}`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ model, max_tokens: 1, ...body }),
+        });
+      await post('completions', { prompt: 'Once upon' });
+      await post('completions', { prompt: [220, 15] });
+      await post('chat/completions', { messages: [{ role: 'user', content: 'Hello there' }] });
+      await server.stop();
+    }
+    expect(readFileSync(silent, 'utf8')).not.toMatch(/Once|Hello|"prompt":/);
+    const [first, second, third] = readRecording(text).map(({ promptText }) => promptText);
+    expect(first).toBe('Once upon');
+    expect(second).toMatch(/\S/);
+    expect(third).toContain('Hello there');
+    // The rows are a dataset of vLLM's `custom` form, too.
+    const { custom } = await import('../../src/bench/datasets/custom.js');
+    const options = { path: text, tokenizer: { count: () => 1 }, outputLen: -1 };
+    const samples = custom.load(options as never) as { prompt: string; maxTokens: number }[];
+    expect(samples.map(({ prompt, maxTokens }) => [prompt, maxTokens])).toEqual([
+      [first, 1],
+      [second, 1],
+      [third, 1],
+    ]);
+  });
+
+  it('says when a recording was cut off, wherever it is read', async () => {
+    const cut = join(folder, 'cut.jsonl.gz');
+    const lines = gunzipSync(readFileSync(path)).toString();
+    writeFileSync(cut, gzipSync(lines.slice(0, -20)));
+    const warning = `${cut}:2: the last line is cut off; it is left out`;
+    const replayed = await cli(`replay ${cut} --model qwen/Qwen3-8B --hardware H200 --json`);
+    expect([replayed.err, JSON.parse(replayed.out).completed]).toEqual([
+      `warning: ${warning}\n`,
+      1,
+    ]);
+    const compared = await cli(`compare ${cut} ${path}`);
+    expect(compared.err).toContain(warning);
+    const server = await serve({ playback: cut });
+    expect(server.service.warnings).toEqual([warning]);
+    await server.stop();
+  });
+
   it.each([
+    ['server --record-text --port 0', '--record-text: expected a file to record to'],
     ['server --playback nowhere.jsonl --port 0', '--playback: expected a readable file'],
     ['server --record /nowhere/at/all.jsonl --port 0', '--record: expected a file that can be'],
     ['replay nowhere.jsonl --model qwen/Qwen3-8B --hardware H200', '--trace: expected a readable'],

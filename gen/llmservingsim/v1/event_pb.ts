@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmservingsim/v1/event.proto.
  */
 export const file_llmservingsim_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChxsbG1zZXJ2aW5nc2ltL3YxL2V2ZW50LnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIowDCgVFdmVudBINCgVhdF9tcxgBIAEoARIVCghpbnN0YW5jZRgCIAEoDUgBiAEBEjkKDnJlcXVlc3RfYXJyaXZlGAMgASgLMh8ubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0QXJyaXZlSAASPQoQcmVxdWVzdF9zY2hlZHVsZRgEIAEoCzIhLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdFNjaGVkdWxlSAASOwoPcmVxdWVzdF9wcmVlbXB0GAUgASgLMiAubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0UHJlZW1wdEgAEjkKDnJlcXVlc3RfZmluaXNoGAYgASgLMh8ubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0RmluaXNoSAASJgoEc3RlcBgHIAEoCzIWLmxsbXNlcnZpbmdzaW0udjEuU3RlcEgAEi4KBnRva2VucxgIIAEoCzIcLmxsbXNlcnZpbmdzaW0udjEuVG9rZW5CYXRjaEgAQgYKBGtpbmRCCwoJX2luc3RhbmNlIlIKDVJlcXVlc3RBcnJpdmUSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1wcm9tcHRfdG9rZW5zGAIgASgNEhYKDnJlcXVlc3RfbnVtYmVyGAMgASgNIk0KD1JlcXVlc3RTY2hlZHVsZRISCgpyZXF1ZXN0X2lkGAEgASgJEg8KB3Jlc3VtZWQYAiABKAgSFQoNY2FjaGVkX3Rva2VucxgDIAEoDSIkCg5SZXF1ZXN0UHJlZW1wdBISCgpyZXF1ZXN0X2lkGAEgASgJIrQCCg1SZXF1ZXN0RmluaXNoEhIKCnJlcXVlc3RfaWQYASABKAkSEgoKYXJyaXZhbF9tcxgCIAEoARIVCg1wcm9tcHRfdG9rZW5zGAMgASgNEhUKDW91dHB1dF90b2tlbnMYBCABKA0SFQoNY2FjaGVkX3Rva2VucxgFIAEoDRIUCgd0dGZ0X21zGAYgASgBSACIAQESFAoHdHBvdF9tcxgHIAEoAUgBiAEBEhMKBmUyZV9tcxgIIAEoAUgCiAEBEhUKCHF1ZXVlX21zGAkgASgBSAOIAQESFwoPbnVtX3ByZWVtcHRpb25zGAogASgNEhUKDWZpbmlzaF9yZWFzb24YCyABKAlCCgoIX3R0ZnRfbXNCCgoIX3Rwb3RfbXNCCQoHX2UyZV9tc0ILCglfcXVldWVfbXMisgEKBFN0ZXASEAoIc3RhcnRfbXMYASABKAESEwoLbnVtX2RlY29kZXMYAiABKA0SFgoOcHJlZmlsbF90b2tlbnMYAyABKA0SFgoOZGVjb2RlX2NvbnRleHQYBCABKAESEwoLbnVtX3J1bm5pbmcYBSABKA0SEwoLbnVtX3dhaXRpbmcYBiABKA0SEwoLZnJlZV9ibG9ja3MYByABKA0SFAoMZHJhZnRfdG9rZW5zGAggASgNIk4KClRva2VuQmF0Y2gSEwoLcmVxdWVzdF9pZHMYASADKAkSEgoKbnVtX3Rva2VucxgCIAMoDRIXCg9yZXF1ZXN0X251bWJlcnMYAyADKA1iBnByb3RvMw");
+  fileDesc("ChxsbG1zZXJ2aW5nc2ltL3YxL2V2ZW50LnByb3RvEhBsbG1zZXJ2aW5nc2ltLnYxIowDCgVFdmVudBINCgVhdF9tcxgBIAEoARIVCghpbnN0YW5jZRgCIAEoDUgBiAEBEjkKDnJlcXVlc3RfYXJyaXZlGAMgASgLMh8ubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0QXJyaXZlSAASPQoQcmVxdWVzdF9zY2hlZHVsZRgEIAEoCzIhLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdFNjaGVkdWxlSAASOwoPcmVxdWVzdF9wcmVlbXB0GAUgASgLMiAubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0UHJlZW1wdEgAEjkKDnJlcXVlc3RfZmluaXNoGAYgASgLMh8ubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0RmluaXNoSAASJgoEc3RlcBgHIAEoCzIWLmxsbXNlcnZpbmdzaW0udjEuU3RlcEgAEi4KBnRva2VucxgIIAEoCzIcLmxsbXNlcnZpbmdzaW0udjEuVG9rZW5CYXRjaEgAQgYKBGtpbmRCCwoJX2luc3RhbmNlImAKDVJlcXVlc3RBcnJpdmUSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1wcm9tcHRfdG9rZW5zGAIgASgNEhYKDnJlcXVlc3RfbnVtYmVyGAMgASgNEgwKBGxvcmEYBCABKAkiTQoPUmVxdWVzdFNjaGVkdWxlEhIKCnJlcXVlc3RfaWQYASABKAkSDwoHcmVzdW1lZBgCIAEoCBIVCg1jYWNoZWRfdG9rZW5zGAMgASgNIiQKDlJlcXVlc3RQcmVlbXB0EhIKCnJlcXVlc3RfaWQYASABKAkiwgIKDVJlcXVlc3RGaW5pc2gSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgphcnJpdmFsX21zGAIgASgBEhUKDXByb21wdF90b2tlbnMYAyABKA0SFQoNb3V0cHV0X3Rva2VucxgEIAEoDRIVCg1jYWNoZWRfdG9rZW5zGAUgASgNEhQKB3R0ZnRfbXMYBiABKAFIAIgBARIUCgd0cG90X21zGAcgASgBSAGIAQESEwoGZTJlX21zGAggASgBSAKIAQESFQoIcXVldWVfbXMYCSABKAFIA4gBARIXCg9udW1fcHJlZW1wdGlvbnMYCiABKA0SFQoNZmluaXNoX3JlYXNvbhgLIAEoCRIMCgRsb3JhGAwgASgJQgoKCF90dGZ0X21zQgoKCF90cG90X21zQgkKB19lMmVfbXNCCwoJX3F1ZXVlX21zIogCCgRTdGVwEhAKCHN0YXJ0X21zGAEgASgBEhMKC251bV9kZWNvZGVzGAIgASgNEhYKDnByZWZpbGxfdG9rZW5zGAMgASgNEhYKDmRlY29kZV9jb250ZXh0GAQgASgBEhMKC251bV9ydW5uaW5nGAUgASgNEhMKC251bV93YWl0aW5nGAYgASgNEhMKC2ZyZWVfYmxvY2tzGAcgASgNEhQKDGRyYWZ0X3Rva2VucxgIIAEoDRIUCgxudW1fcHJlZmlsbHMYCSABKA0SEwoLbnVtX3NhbXBsZWQYCiABKA0SEwoLbG9yYV90b2tlbnMYCyABKA0SFAoMbnVtX2FkYXB0ZXJzGAwgASgNIk4KClRva2VuQmF0Y2gSEwoLcmVxdWVzdF9pZHMYASADKAkSEgoKbnVtX3Rva2VucxgCIAMoDRIXCg9yZXF1ZXN0X251bWJlcnMYAyADKA1iBnByb3RvMw");
 
 /**
  * One thing that happened.
@@ -123,6 +123,13 @@ export type RequestArrive = Message<"llmservingsim.v1.RequestArrive"> & {
    * @generated from field: uint32 request_number = 3;
    */
   requestNumber: number;
+
+  /**
+   * Name of its LoRA adapter; empty = the model itself.
+   *
+   * @generated from field: string lora = 4;
+   */
+  lora: string;
 };
 
 /**
@@ -270,6 +277,13 @@ export type RequestFinish = Message<"llmservingsim.v1.RequestFinish"> & {
    * @generated from field: string finish_reason = 11;
    */
   finishReason: string;
+
+  /**
+   * Name of its LoRA adapter; empty = the model itself.
+   *
+   * @generated from field: string lora = 12;
+   */
+  lora: string;
 };
 
 /**
@@ -340,6 +354,34 @@ export type Step = Message<"llmservingsim.v1.Step"> & {
    * @generated from field: uint32 draft_tokens = 8;
    */
   draftTokens: number;
+
+  /**
+   * Requests whose prompts were computed.
+   *
+   * @generated from field: uint32 num_prefills = 9;
+   */
+  numPrefills: number;
+
+  /**
+   * Requests that got a token.
+   *
+   * @generated from field: uint32 num_sampled = 10;
+   */
+  numSampled: number;
+
+  /**
+   * Tokens of requests with a LoRA adapter.
+   *
+   * @generated from field: uint32 lora_tokens = 11;
+   */
+  loraTokens: number;
+
+  /**
+   * LoRA adapters that running requests need.
+   *
+   * @generated from field: uint32 num_adapters = 12;
+   */
+  numAdapters: number;
 };
 
 /**

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmservingsim/v1/report.proto.
  */
 export const file_llmservingsim_v1_report: GenFile = /*@__PURE__*/
-  fileDesc("Ch1sbG1zZXJ2aW5nc2ltL3YxL3JlcG9ydC5wcm90bxIQbGxtc2VydmluZ3NpbS52MSK7AwoGUmVwb3J0EhAKCGR1cmF0aW9uGAEgASgBEhEKCWNvbXBsZXRlZBgCIAEoARIOCgZmYWlsZWQYAyABKAESGgoSdG90YWxfaW5wdXRfdG9rZW5zGAQgASgBEhsKE3RvdGFsX291dHB1dF90b2tlbnMYBSABKAESGgoScmVxdWVzdF90aHJvdWdocHV0GAYgASgBEhwKD3JlcXVlc3RfZ29vZHB1dBgHIAEoAUgAiAEBEhkKEW91dHB1dF90aHJvdWdocHV0GAggASgBEh4KFnRvdGFsX3Rva2VuX3Rocm91Z2hwdXQYCSABKAESJwoEdHRmdBgKIAEoCzIZLmxsbXNlcnZpbmdzaW0udjEuTGF0ZW5jeRInCgR0cG90GAsgASgLMhkubGxtc2VydmluZ3NpbS52MS5MYXRlbmN5EiYKA2l0bBgMIAEoCzIZLmxsbXNlcnZpbmdzaW0udjEuTGF0ZW5jeRInCgRlMmVsGA0gASgLMhkubGxtc2VydmluZ3NpbS52MS5MYXRlbmN5EhcKD3NpbXVsYXRpb25fanNvbhgOIAEoCUISChBfcmVxdWVzdF9nb29kcHV0Il0KB0xhdGVuY3kSDwoHbWVhbl9tcxgBIAEoARIRCgltZWRpYW5fbXMYAiABKAESDgoGc3RkX21zGAMgASgBEg4KBnA5MF9tcxgEIAEoARIOCgZwOTlfbXMYBSABKAFiBnByb3RvMw");
+  fileDesc("Ch1sbG1zZXJ2aW5nc2ltL3YxL3JlcG9ydC5wcm90bxIQbGxtc2VydmluZ3NpbS52MSLwAwoGUmVwb3J0EhAKCGR1cmF0aW9uGAEgASgBEhEKCWNvbXBsZXRlZBgCIAEoARIOCgZmYWlsZWQYAyABKAESGgoSdG90YWxfaW5wdXRfdG9rZW5zGAQgASgBEhsKE3RvdGFsX291dHB1dF90b2tlbnMYBSABKAESGgoScmVxdWVzdF90aHJvdWdocHV0GAYgASgBEhwKD3JlcXVlc3RfZ29vZHB1dBgHIAEoAUgAiAEBEhkKEW91dHB1dF90aHJvdWdocHV0GAggASgBEh4KFnRvdGFsX3Rva2VuX3Rocm91Z2hwdXQYCSABKAESJwoEdHRmdBgKIAEoCzIZLmxsbXNlcnZpbmdzaW0udjEuTGF0ZW5jeRInCgR0cG90GAsgASgLMhkubGxtc2VydmluZ3NpbS52MS5MYXRlbmN5EiYKA2l0bBgMIAEoCzIZLmxsbXNlcnZpbmdzaW0udjEuTGF0ZW5jeRInCgRlMmVsGA0gASgLMhkubGxtc2VydmluZ3NpbS52MS5MYXRlbmN5EhcKD3NpbXVsYXRpb25fanNvbhgOIAEoCRIzCglpbnN0YW5jZXMYDyADKAsyIC5sbG1zZXJ2aW5nc2ltLnYxLkluc3RhbmNlUmVwb3J0QhIKEF9yZXF1ZXN0X2dvb2RwdXQiowQKDkluc3RhbmNlUmVwb3J0EgwKBHBvb2wYASABKA0SEAoIaW5zdGFuY2UYAiABKA0SEQoJbnVtX3N0ZXBzGAMgASgBEg8KB2J1c3lfbXMYBCABKAESFAoHd29ya19tcxgFIAEoAUgAiAEBEhYKDnByZWZpbGxfdG9rZW5zGAYgASgBEhUKDWRlY29kZV90b2tlbnMYByABKAESFwoPbnVtX3ByZWVtcHRpb25zGAggASgBEhIKCm51bV9ibG9ja3MYCSABKA0SGAoQcGVha19ibG9ja3NfdXNlZBgKIAEoDRIYChBtZWFuX2Jsb2Nrc191c2VkGAsgASgBEhQKDG1lYW5fcnVubmluZxgMIAEoARIUCgxwZWFrX3J1bm5pbmcYDSABKA0SFAoMbWVhbl93YWl0aW5nGA4gASgBEhQKDHBlYWtfd2FpdGluZxgPIAEoDRIWCg5wcmVmaXhfcXVlcmllcxgQIAEoARITCgtwcmVmaXhfaGl0cxgRIAEoARI4CgtzcGVjdWxhdGlvbhgSIAEoCzIjLmxsbXNlcnZpbmdzaW0udjEuU3BlY3VsYXRpb25Db3VudHMSKgoEbG9yYRgTIAEoCzIcLmxsbXNlcnZpbmdzaW0udjEuTG9yYUNvdW50cxIwCghrdl90aWVycxgUIAMoCzIeLmxsbXNlcnZpbmdzaW0udjEuS3ZUaWVyQ291bnRzQgoKCF93b3JrX21zInUKEVNwZWN1bGF0aW9uQ291bnRzEhIKCm51bV9kcmFmdHMYASABKAESFAoMZHJhZnRfdG9rZW5zGAIgASgBEhcKD2FjY2VwdGVkX3Rva2VucxgDIAEoARIdChVhY2NlcHRlZF9wZXJfcG9zaXRpb24YBCADKAEiZwoKTG9yYUNvdW50cxINCgVsb2FkcxgBIAEoARIPCgdmZXRjaGVzGAIgASgBEhEKCWV2aWN0aW9ucxgDIAEoARIVCg1jcHVfZXZpY3Rpb25zGAQgASgBEg8KB2xvYWRfbXMYBSABKAEi2QEKDEt2VGllckNvdW50cxIMCgRuYW1lGAEgASgJEhcKD2NhcGFjaXR5X2Jsb2NrcxgCIAEoARISCgpudW1fYmxvY2tzGAMgASgBEhQKDHF1ZXJ5X3Rva2VucxgEIAEoARISCgpoaXRfdG9rZW5zGAUgASgBEhIKCnJlYWRfYnl0ZXMYBiABKAESFQoNd3JpdHRlbl9ieXRlcxgHIAEoARIWCg5ldmljdGVkX2Jsb2NrcxgIIAEoARIPCgdyZWFkX21zGAkgASgBEhAKCHdyaXRlX21zGAogASgBIl0KB0xhdGVuY3kSDwoHbWVhbl9tcxgBIAEoARIRCgltZWRpYW5fbXMYAiABKAESDgoGc3RkX21zGAMgASgBEg4KBnA5MF9tcxgEIAEoARIOCgZwOTlfbXMYBSABKAFiBnByb3RvMw");
 
 /**
  * What a run amounts to. Latencies in milliseconds, rates per simulated second.
@@ -117,6 +117,13 @@ export type Report = Message<"llmservingsim.v1.Report"> & {
    * @generated from field: string simulation_json = 14;
    */
   simulationJson: string;
+
+  /**
+   * What each instance did.
+   *
+   * @generated from field: repeated llmservingsim.v1.InstanceReport instances = 15;
+   */
+  instances: InstanceReport[];
 };
 
 /**
@@ -125,6 +132,336 @@ export type Report = Message<"llmservingsim.v1.Report"> & {
  */
 export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
   messageDesc(file_llmservingsim_v1_report, 0);
+
+/**
+ * What one instance did in a run.
+ *
+ * @generated from message llmservingsim.v1.InstanceReport
+ */
+export type InstanceReport = Message<"llmservingsim.v1.InstanceReport"> & {
+  /**
+   * Index of its pool.
+   *
+   * @generated from field: uint32 pool = 1;
+   */
+  pool: number;
+
+  /**
+   * Its index.
+   *
+   * @generated from field: uint32 instance = 2;
+   */
+  instance: number;
+
+  /**
+   * Steps.
+   *
+   * @generated from field: double num_steps = 3;
+   */
+  numSteps: number;
+
+  /**
+   * Milliseconds during which a step was under way.
+   *
+   * @generated from field: double busy_ms = 4;
+   */
+  busyMs: number;
+
+  /**
+   * Milliseconds in which a pipeline stage, on average, or a rank in lock-step computed; what is missing
+   * to busy_ms are bubbles. Absent where there can be none.
+   *
+   * @generated from field: optional double work_ms = 5;
+   */
+  workMs?: number | undefined;
+
+  /**
+   * Prompt tokens computed.
+   *
+   * @generated from field: double prefill_tokens = 6;
+   */
+  prefillTokens: number;
+
+  /**
+   * Newest tokens computed.
+   *
+   * @generated from field: double decode_tokens = 7;
+   */
+  decodeTokens: number;
+
+  /**
+   * Times a request lost its KV.
+   *
+   * @generated from field: double num_preemptions = 8;
+   */
+  numPreemptions: number;
+
+  /**
+   * KV blocks of the pool.
+   *
+   * @generated from field: uint32 num_blocks = 9;
+   */
+  numBlocks: number;
+
+  /**
+   * Most of them in use at once.
+   *
+   * @generated from field: uint32 peak_blocks_used = 10;
+   */
+  peakBlocksUsed: number;
+
+  /**
+   * Those in use, averaged over time.
+   *
+   * @generated from field: double mean_blocks_used = 11;
+   */
+  meanBlocksUsed: number;
+
+  /**
+   * Requests running, averaged over time.
+   *
+   * @generated from field: double mean_running = 12;
+   */
+  meanRunning: number;
+
+  /**
+   * Most requests running at once.
+   *
+   * @generated from field: uint32 peak_running = 13;
+   */
+  peakRunning: number;
+
+  /**
+   * Requests waiting, averaged over time.
+   *
+   * @generated from field: double mean_waiting = 14;
+   */
+  meanWaiting: number;
+
+  /**
+   * Most requests waiting at once.
+   *
+   * @generated from field: uint32 peak_waiting = 15;
+   */
+  peakWaiting: number;
+
+  /**
+   * Tokens looked up in the prefix cache.
+   *
+   * @generated from field: double prefix_queries = 16;
+   */
+  prefixQueries: number;
+
+  /**
+   * Tokens found there.
+   *
+   * @generated from field: double prefix_hits = 17;
+   */
+  prefixHits: number;
+
+  /**
+   * What became of the drafts; absent without speculation.
+   *
+   * @generated from field: llmservingsim.v1.SpeculationCounts speculation = 18;
+   */
+  speculation?: SpeculationCounts | undefined;
+
+  /**
+   * How LoRA adapters came and went; absent without them.
+   *
+   * @generated from field: llmservingsim.v1.LoraCounts lora = 19;
+   */
+  lora?: LoraCounts | undefined;
+
+  /**
+   * What places below the GPU did with KV, from fast to slow.
+   *
+   * @generated from field: repeated llmservingsim.v1.KvTierCounts kv_tiers = 20;
+   */
+  kvTiers: KvTierCounts[];
+};
+
+/**
+ * Describes the message llmservingsim.v1.InstanceReport.
+ * Use `create(InstanceReportSchema)` to create a new message.
+ */
+export const InstanceReportSchema: GenMessage<InstanceReport> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_report, 1);
+
+/**
+ * What became of the drafts of an instance.
+ *
+ * @generated from message llmservingsim.v1.SpeculationCounts
+ */
+export type SpeculationCounts = Message<"llmservingsim.v1.SpeculationCounts"> & {
+  /**
+   * Requests × steps in which drafts were verified.
+   *
+   * @generated from field: double num_drafts = 1;
+   */
+  numDrafts: number;
+
+  /**
+   * Draft tokens verified.
+   *
+   * @generated from field: double draft_tokens = 2;
+   */
+  draftTokens: number;
+
+  /**
+   * Those that held.
+   *
+   * @generated from field: double accepted_tokens = 3;
+   */
+  acceptedTokens: number;
+
+  /**
+   * In how many verifications the draft at each position held.
+   *
+   * @generated from field: repeated double accepted_per_position = 4;
+   */
+  acceptedPerPosition: number[];
+};
+
+/**
+ * Describes the message llmservingsim.v1.SpeculationCounts.
+ * Use `create(SpeculationCountsSchema)` to create a new message.
+ */
+export const SpeculationCountsSchema: GenMessage<SpeculationCounts> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_report, 2);
+
+/**
+ * How LoRA adapters came to an instance and went.
+ *
+ * @generated from message llmservingsim.v1.LoraCounts
+ */
+export type LoraCounts = Message<"llmservingsim.v1.LoraCounts"> & {
+  /**
+   * Adapters loaded to the GPU.
+   *
+   * @generated from field: double loads = 1;
+   */
+  loads: number;
+
+  /**
+   * Of these, those that were not in host memory either.
+   *
+   * @generated from field: double fetches = 2;
+   */
+  fetches: number;
+
+  /**
+   * Adapters that lost their slot on the GPU.
+   *
+   * @generated from field: double evictions = 3;
+   */
+  evictions: number;
+
+  /**
+   * Adapters that lost their place in host memory.
+   *
+   * @generated from field: double cpu_evictions = 4;
+   */
+  cpuEvictions: number;
+
+  /**
+   * Milliseconds that steps waited for loads.
+   *
+   * @generated from field: double load_ms = 5;
+   */
+  loadMs: number;
+};
+
+/**
+ * Describes the message llmservingsim.v1.LoraCounts.
+ * Use `create(LoraCountsSchema)` to create a new message.
+ */
+export const LoraCountsSchema: GenMessage<LoraCounts> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_report, 3);
+
+/**
+ * What a place for KV below the GPU did.
+ *
+ * @generated from message llmservingsim.v1.KvTierCounts
+ */
+export type KvTierCounts = Message<"llmservingsim.v1.KvTierCounts"> & {
+  /**
+   * Its name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Blocks it can hold.
+   *
+   * @generated from field: double capacity_blocks = 2;
+   */
+  capacityBlocks: number;
+
+  /**
+   * Blocks it holds.
+   *
+   * @generated from field: double num_blocks = 3;
+   */
+  numBlocks: number;
+
+  /**
+   * Tokens looked up in it, because nothing faster had them.
+   *
+   * @generated from field: double query_tokens = 4;
+   */
+  queryTokens: number;
+
+  /**
+   * Tokens found.
+   *
+   * @generated from field: double hit_tokens = 5;
+   */
+  hitTokens: number;
+
+  /**
+   * Bytes read.
+   *
+   * @generated from field: double read_bytes = 6;
+   */
+  readBytes: number;
+
+  /**
+   * Bytes written.
+   *
+   * @generated from field: double written_bytes = 7;
+   */
+  writtenBytes: number;
+
+  /**
+   * Blocks forgotten to make room.
+   *
+   * @generated from field: double evicted_blocks = 8;
+   */
+  evictedBlocks: number;
+
+  /**
+   * Milliseconds its link spent reading.
+   *
+   * @generated from field: double read_ms = 9;
+   */
+  readMs: number;
+
+  /**
+   * Milliseconds its link spent writing.
+   *
+   * @generated from field: double write_ms = 10;
+   */
+  writeMs: number;
+};
+
+/**
+ * Describes the message llmservingsim.v1.KvTierCounts.
+ * Use `create(KvTierCountsSchema)` to create a new message.
+ */
+export const KvTierCountsSchema: GenMessage<KvTierCounts> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_report, 4);
 
 /**
  * Order statistics of one latency, in milliseconds.
@@ -173,5 +510,5 @@ export type Latency = Message<"llmservingsim.v1.Latency"> & {
  * Use `create(LatencySchema)` to create a new message.
  */
 export const LatencySchema: GenMessage<Latency> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_report, 1);
+  messageDesc(file_llmservingsim_v1_report, 5);
 

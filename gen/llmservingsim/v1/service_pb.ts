@@ -8,7 +8,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Event, RequestFinish } from "./event_pb.js";
 import { file_llmservingsim_v1_event } from "./event_pb.js";
-import type { Report } from "./report_pb.js";
+import type { KvTierCounts, LoraCounts, Report, SpeculationCounts } from "./report_pb.js";
 import { file_llmservingsim_v1_report } from "./report_pb.js";
 import type { Pool, Scenario } from "./scenario_pb.js";
 import { file_llmservingsim_v1_scenario } from "./scenario_pb.js";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file llmservingsim/v1/service.proto.
  */
 export const file_llmservingsim_v1_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch5sbG1zZXJ2aW5nc2ltL3YxL3NlcnZpY2UucHJvdG8SEGxsbXNlcnZpbmdzaW0udjEipwEKD1NpbXVsYXRlUmVxdWVzdBIsCghzY2VuYXJpbxgBIAEoCzIaLmxsbXNlcnZpbmdzaW0udjEuU2NlbmFyaW8SDgoGZGV0YWlsGAIgASgJEg0KBWNsb2NrGAMgASgJEg0KBXNwZWVkGAQgASgBEh4KFm1heF9ldmVudHNfcGVyX21lc3NhZ2UYBSABKA0SGAoQdG9rZW5zX2J5X251bWJlchgGIAEoCCJ5ChBTaW11bGF0ZVJlc3BvbnNlEi4KBmV2ZW50cxgBIAEoCzIcLmxsbXNlcnZpbmdzaW0udjEuRXZlbnRCYXRjaEgAEioKBnJlcG9ydBgCIAEoCzIYLmxsbXNlcnZpbmdzaW0udjEuUmVwb3J0SABCCQoHY29udGVudCI1CgpFdmVudEJhdGNoEicKBmV2ZW50cxgBIAMoCzIXLmxsbXNlcnZpbmdzaW0udjEuRXZlbnQi4QIKFVNpbXVsYXRlU3RyZWFtUmVxdWVzdBIwCgljb25maWd1cmUYASABKAsyGy5sbG1zZXJ2aW5nc2ltLnYxLkNvbmZpZ3VyZUgAEioKBnN1Ym1pdBgCIAEoCzIYLmxsbXNlcnZpbmdzaW0udjEuU3VibWl0SAASKgoGY2FuY2VsGAMgASgLMhgubGxtc2VydmluZ3NpbS52MS5DYW5jZWxIABIvCglzZXRfc3BlZWQYBCABKAsyGi5sbG1zZXJ2aW5nc2ltLnYxLlNldFNwZWVkSAASKAoFcGF1c2UYBSABKAsyFy5sbG1zZXJ2aW5nc2ltLnYxLlBhdXNlSAASKgoGcmVzdW1lGAYgASgLMhgubGxtc2VydmluZ3NpbS52MS5SZXN1bWVIABIsCgdhZHZhbmNlGAcgASgLMhkubGxtc2VydmluZ3NpbS52MS5BZHZhbmNlSABCCQoHY29tbWFuZCKhAQoJQ29uZmlndXJlEiwKCHNjZW5hcmlvGAEgASgLMhoubGxtc2VydmluZ3NpbS52MS5TY2VuYXJpbxIOCgZkZXRhaWwYAiABKAkSDQoFY2xvY2sYAyABKAkSDQoFc3BlZWQYBCABKAESHgoWbWF4X2V2ZW50c19wZXJfbWVzc2FnZRgFIAEoDRIYChB0b2tlbnNfYnlfbnVtYmVyGAYgASgIIjQKBlN1Ym1pdBIqCgdyZXF1ZXN0GAEgASgLMhkubGxtc2VydmluZ3NpbS52MS5SZXF1ZXN0IhwKBkNhbmNlbBISCgpyZXF1ZXN0X2lkGAEgASgJIhkKCFNldFNwZWVkEg0KBXNwZWVkGAEgASgBIgcKBVBhdXNlIggKBlJlc3VtZSIbCgdBZHZhbmNlEhAKCHVudGlsX21zGAEgASgBIsEBChZTaW11bGF0ZVN0cmVhbVJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgBEi4KBmV2ZW50cxgCIAEoCzIcLmxsbXNlcnZpbmdzaW0udjEuRXZlbnRCYXRjaEgAEi4KCGFkdmFuY2VkGAMgASgLMhoubGxtc2VydmluZ3NpbS52MS5BZHZhbmNlZEgAEioKBnJlcG9ydBgEIAEoCzIYLmxsbXNlcnZpbmdzaW0udjEuUmVwb3J0SABCCQoHY29udGVudCIxCghBZHZhbmNlZBINCgVhdF9tcxgBIAEoARIWCg5udW1fdW5maW5pc2hlZBgCIAEoDSKNAQoPR2VuZXJhdGVSZXF1ZXN0Eg0KBW1vZGVsGAEgASgJEg4KBHRleHQYAiABKAlIABIXCg1wcm9tcHRfdG9rZW5zGAMgASgNSAASEgoKbWF4X3Rva2VucxgEIAEoDRISCgppZ25vcmVfZW9zGAUgASgIEhAKCHByaW9yaXR5GAYgASgFQggKBnByb21wdCJ0ChBHZW5lcmF0ZVJlc3BvbnNlEg0KBWF0X21zGAEgASgBEhIKCm51bV90b2tlbnMYAiABKA0SDAoEdGV4dBgDIAEoCRIvCgZmaW5pc2gYBCABKAsyHy5sbG1zZXJ2aW5nc2ltLnYxLlJlcXVlc3RGaW5pc2girwEKE0VzdGltYXRlU3RlcFJlcXVlc3QSJAoEcG9vbBgBIAEoCzIWLmxsbXNlcnZpbmdzaW0udjEuUG9vbBITCgtudW1fZGVjb2RlcxgCIAEoDRIWCg5kZWNvZGVfY29udGV4dBgDIAEoDRIWCg5wcmVmaWxsX3Rva2VucxgEIAEoDRIXCg9wcmVmaWxsX2hpc3RvcnkYBSABKA0SFAoMbnVtX3ByZWZpbGxzGAYgASgNIm0KFEVzdGltYXRlU3RlcFJlc3BvbnNlEhMKC2R1cmF0aW9uX21zGAEgASgBEjEKCW9wZXJhdG9ycxgCIAMoCzIeLmxsbXNlcnZpbmdzaW0udjEuT3BlcmF0b3JDb3N0Eg0KBWxldmVsGAMgASgJIoABCgxPcGVyYXRvckNvc3QSDAoEbmFtZRgBIAEoCRITCgtkdXJhdGlvbl9tcxgCIAEoARINCgVib3VuZBgDIAEoCRIMCgRmbG9wGAQgASgBEg0KBWJ5dGVzGAUgASgBEhIKCmxpbmtfYnl0ZXMYBiABKAESDQoFY291bnQYByABKA0iEgoQR2V0U3RhdHVzUmVxdWVzdCJEChFHZXRTdGF0dXNSZXNwb25zZRIvCgZzdGF0dXMYASABKAsyHy5sbG1zZXJ2aW5nc2ltLnYxLkNsdXN0ZXJTdGF0dXMiPwoSV2F0Y2hTdGF0dXNSZXF1ZXN0EhMKC2ludGVydmFsX21zGAEgASgBEhQKDG9ubHlfY2hhbmdlcxgCIAEoCCJGChNXYXRjaFN0YXR1c1Jlc3BvbnNlEi8KBnN0YXR1cxgBIAEoCzIfLmxsbXNlcnZpbmdzaW0udjEuQ2x1c3RlclN0YXR1cyKuAgoNQ2x1c3RlclN0YXR1cxINCgVhdF9tcxgBIAEoARIYChBwZW5kaW5nX3JlcXVlc3RzGAIgASgNEhgKEGluZmxpZ2h0X2JhdGNoZXMYAyABKA0SGgoSY29tcGxldGVkX3JlcXVlc3RzGAQgASgBEjMKDG1lbW9yeV91c2FnZRgFIAEoCzIdLmxsbXNlcnZpbmdzaW0udjEuTWVtb3J5VXNhZ2USDgoGbGFnX21zGAYgASgBEjMKCWluc3RhbmNlcxgHIAMoCzIgLmxsbXNlcnZpbmdzaW0udjEuSW5zdGFuY2VTdGF0dXMSGAoQcnVubmluZ19yZXF1ZXN0cxgIIAEoDRIYChBhYm9ydGVkX3JlcXVlc3RzGAkgASgBEhAKCGRyYWluaW5nGAogASgIIj0KC01lbW9yeVVzYWdlEg0KBXRvdGFsGAEgASgBEgwKBHVzZWQYAiABKAESEQoJYXZhaWxhYmxlGAMgASgBIqkBCg5JbnN0YW5jZVN0YXR1cxIMCgRwb29sGAEgASgNEhAKCGluc3RhbmNlGAIgASgNEhMKC251bV9ydW5uaW5nGAMgASgNEhMKC251bV93YWl0aW5nGAQgASgNEhIKCm51bV9ibG9ja3MYBSABKA0SEwoLZnJlZV9ibG9ja3MYBiABKA0SFQoNY2FjaGVkX2Jsb2NrcxgHIAEoDRINCgVtb2RlbBgIIAEoCSITChFMaXN0TW9kZWxzUmVxdWVzdCI9ChJMaXN0TW9kZWxzUmVzcG9uc2USJwoGbW9kZWxzGAEgAygLMhcubGxtc2VydmluZ3NpbS52MS5Nb2RlbCJUCgVNb2RlbBIMCgRuYW1lGAEgASgJEhYKDm51bV9wYXJhbWV0ZXJzGAIgASgBEhUKDW1heF9tb2RlbF9sZW4YAyABKA0SDgoGc2VydmVkGAQgASgIIhUKE0xpc3RIYXJkd2FyZVJlcXVlc3QiRAoUTGlzdEhhcmR3YXJlUmVzcG9uc2USLAoIaGFyZHdhcmUYASADKAsyGi5sbG1zZXJ2aW5nc2ltLnYxLkhhcmR3YXJlInoKCEhhcmR3YXJlEgwKBG5hbWUYASABKAkSFAoMbWVtb3J5X2J5dGVzGAIgASgBEhoKEm1lbW9yeV9ieXRlc19wZXJfcxgDIAEoARIeChZwZWFrXzE2Yml0X2Zsb3BzX3Blcl9zGAQgASgBEg4KBnNvdXJjZRgFIAEoCTKIAwoPU2ltdWxhdGVTZXJ2aWNlElMKCFNpbXVsYXRlEiEubGxtc2VydmluZ3NpbS52MS5TaW11bGF0ZVJlcXVlc3QaIi5sbG1zZXJ2aW5nc2ltLnYxLlNpbXVsYXRlUmVzcG9uc2UwARJnCg5TaW11bGF0ZVN0cmVhbRInLmxsbXNlcnZpbmdzaW0udjEuU2ltdWxhdGVTdHJlYW1SZXF1ZXN0GigubGxtc2VydmluZ3NpbS52MS5TaW11bGF0ZVN0cmVhbVJlc3BvbnNlKAEwARJTCghHZW5lcmF0ZRIhLmxsbXNlcnZpbmdzaW0udjEuR2VuZXJhdGVSZXF1ZXN0GiIubGxtc2VydmluZ3NpbS52MS5HZW5lcmF0ZVJlc3BvbnNlMAESYgoMRXN0aW1hdGVTdGVwEiUubGxtc2VydmluZ3NpbS52MS5Fc3RpbWF0ZVN0ZXBSZXF1ZXN0GiYubGxtc2VydmluZ3NpbS52MS5Fc3RpbWF0ZVN0ZXBSZXNwb25zZSIDkAIBMooDCg1TdGF0dXNTZXJ2aWNlElkKCUdldFN0YXR1cxIiLmxsbXNlcnZpbmdzaW0udjEuR2V0U3RhdHVzUmVxdWVzdBojLmxsbXNlcnZpbmdzaW0udjEuR2V0U3RhdHVzUmVzcG9uc2UiA5ACARJcCgtXYXRjaFN0YXR1cxIkLmxsbXNlcnZpbmdzaW0udjEuV2F0Y2hTdGF0dXNSZXF1ZXN0GiUubGxtc2VydmluZ3NpbS52MS5XYXRjaFN0YXR1c1Jlc3BvbnNlMAESXAoKTGlzdE1vZGVscxIjLmxsbXNlcnZpbmdzaW0udjEuTGlzdE1vZGVsc1JlcXVlc3QaJC5sbG1zZXJ2aW5nc2ltLnYxLkxpc3RNb2RlbHNSZXNwb25zZSIDkAIBEmIKDExpc3RIYXJkd2FyZRIlLmxsbXNlcnZpbmdzaW0udjEuTGlzdEhhcmR3YXJlUmVxdWVzdBomLmxsbXNlcnZpbmdzaW0udjEuTGlzdEhhcmR3YXJlUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_llmservingsim_v1_event, file_llmservingsim_v1_report, file_llmservingsim_v1_scenario, file_llmservingsim_v1_workload]);
+  fileDesc("Ch5sbG1zZXJ2aW5nc2ltL3YxL3NlcnZpY2UucHJvdG8SEGxsbXNlcnZpbmdzaW0udjEitwEKD1NpbXVsYXRlUmVxdWVzdBIsCghzY2VuYXJpbxgBIAEoCzIaLmxsbXNlcnZpbmdzaW0udjEuU2NlbmFyaW8SDgoGZGV0YWlsGAIgASgJEg0KBWNsb2NrGAMgASgJEg0KBXNwZWVkGAQgASgBEh4KFm1heF9ldmVudHNfcGVyX21lc3NhZ2UYBSABKA0SGAoQdG9rZW5zX2J5X251bWJlchgGIAEoCBIOCgZyZWNvcmQYByABKAgisAEKEFNpbXVsYXRlUmVzcG9uc2USLgoGZXZlbnRzGAEgASgLMhwubGxtc2VydmluZ3NpbS52MS5FdmVudEJhdGNoSAASKgoGcmVwb3J0GAIgASgLMhgubGxtc2VydmluZ3NpbS52MS5SZXBvcnRIABI1CglyZWNvcmRpbmcYAyABKAsyIC5sbG1zZXJ2aW5nc2ltLnYxLlJlY29yZGluZ0NodW5rSABCCQoHY29udGVudCIeCg5SZWNvcmRpbmdDaHVuaxIMCgRkYXRhGAEgASgMIjUKCkV2ZW50QmF0Y2gSJwoGZXZlbnRzGAEgAygLMhcubGxtc2VydmluZ3NpbS52MS5FdmVudCLhAgoVU2ltdWxhdGVTdHJlYW1SZXF1ZXN0EjAKCWNvbmZpZ3VyZRgBIAEoCzIbLmxsbXNlcnZpbmdzaW0udjEuQ29uZmlndXJlSAASKgoGc3VibWl0GAIgASgLMhgubGxtc2VydmluZ3NpbS52MS5TdWJtaXRIABIqCgZjYW5jZWwYAyABKAsyGC5sbG1zZXJ2aW5nc2ltLnYxLkNhbmNlbEgAEi8KCXNldF9zcGVlZBgEIAEoCzIaLmxsbXNlcnZpbmdzaW0udjEuU2V0U3BlZWRIABIoCgVwYXVzZRgFIAEoCzIXLmxsbXNlcnZpbmdzaW0udjEuUGF1c2VIABIqCgZyZXN1bWUYBiABKAsyGC5sbG1zZXJ2aW5nc2ltLnYxLlJlc3VtZUgAEiwKB2FkdmFuY2UYByABKAsyGS5sbG1zZXJ2aW5nc2ltLnYxLkFkdmFuY2VIAEIJCgdjb21tYW5kIqEBCglDb25maWd1cmUSLAoIc2NlbmFyaW8YASABKAsyGi5sbG1zZXJ2aW5nc2ltLnYxLlNjZW5hcmlvEg4KBmRldGFpbBgCIAEoCRINCgVjbG9jaxgDIAEoCRINCgVzcGVlZBgEIAEoARIeChZtYXhfZXZlbnRzX3Blcl9tZXNzYWdlGAUgASgNEhgKEHRva2Vuc19ieV9udW1iZXIYBiABKAgiNAoGU3VibWl0EioKB3JlcXVlc3QYASABKAsyGS5sbG1zZXJ2aW5nc2ltLnYxLlJlcXVlc3QiHAoGQ2FuY2VsEhIKCnJlcXVlc3RfaWQYASABKAkiGQoIU2V0U3BlZWQSDQoFc3BlZWQYASABKAEiBwoFUGF1c2UiCAoGUmVzdW1lIhsKB0FkdmFuY2USEAoIdW50aWxfbXMYASABKAEiwQEKFlNpbXVsYXRlU3RyZWFtUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAESLgoGZXZlbnRzGAIgASgLMhwubGxtc2VydmluZ3NpbS52MS5FdmVudEJhdGNoSAASLgoIYWR2YW5jZWQYAyABKAsyGi5sbG1zZXJ2aW5nc2ltLnYxLkFkdmFuY2VkSAASKgoGcmVwb3J0GAQgASgLMhgubGxtc2VydmluZ3NpbS52MS5SZXBvcnRIAEIJCgdjb250ZW50IjEKCEFkdmFuY2VkEg0KBWF0X21zGAEgASgBEhYKDm51bV91bmZpbmlzaGVkGAIgASgNIo0BCg9HZW5lcmF0ZVJlcXVlc3QSDQoFbW9kZWwYASABKAkSDgoEdGV4dBgCIAEoCUgAEhcKDXByb21wdF90b2tlbnMYAyABKA1IABISCgptYXhfdG9rZW5zGAQgASgNEhIKCmlnbm9yZV9lb3MYBSABKAgSEAoIcHJpb3JpdHkYBiABKAVCCAoGcHJvbXB0InQKEEdlbmVyYXRlUmVzcG9uc2USDQoFYXRfbXMYASABKAESEgoKbnVtX3Rva2VucxgCIAEoDRIMCgR0ZXh0GAMgASgJEi8KBmZpbmlzaBgEIAEoCzIfLmxsbXNlcnZpbmdzaW0udjEuUmVxdWVzdEZpbmlzaCKvAQoTRXN0aW1hdGVTdGVwUmVxdWVzdBIkCgRwb29sGAEgASgLMhYubGxtc2VydmluZ3NpbS52MS5Qb29sEhMKC251bV9kZWNvZGVzGAIgASgNEhYKDmRlY29kZV9jb250ZXh0GAMgASgNEhYKDnByZWZpbGxfdG9rZW5zGAQgASgNEhcKD3ByZWZpbGxfaGlzdG9yeRgFIAEoDRIUCgxudW1fcHJlZmlsbHMYBiABKA0ibQoURXN0aW1hdGVTdGVwUmVzcG9uc2USEwoLZHVyYXRpb25fbXMYASABKAESMQoJb3BlcmF0b3JzGAIgAygLMh4ubGxtc2VydmluZ3NpbS52MS5PcGVyYXRvckNvc3QSDQoFbGV2ZWwYAyABKAkigAEKDE9wZXJhdG9yQ29zdBIMCgRuYW1lGAEgASgJEhMKC2R1cmF0aW9uX21zGAIgASgBEg0KBWJvdW5kGAMgASgJEgwKBGZsb3AYBCABKAESDQoFYnl0ZXMYBSABKAESEgoKbGlua19ieXRlcxgGIAEoARINCgVjb3VudBgHIAEoDSISChBHZXRTdGF0dXNSZXF1ZXN0IkQKEUdldFN0YXR1c1Jlc3BvbnNlEi8KBnN0YXR1cxgBIAEoCzIfLmxsbXNlcnZpbmdzaW0udjEuQ2x1c3RlclN0YXR1cyI/ChJXYXRjaFN0YXR1c1JlcXVlc3QSEwoLaW50ZXJ2YWxfbXMYASABKAESFAoMb25seV9jaGFuZ2VzGAIgASgIIkYKE1dhdGNoU3RhdHVzUmVzcG9uc2USLwoGc3RhdHVzGAEgASgLMh8ubGxtc2VydmluZ3NpbS52MS5DbHVzdGVyU3RhdHVzIq4CCg1DbHVzdGVyU3RhdHVzEg0KBWF0X21zGAEgASgBEhgKEHBlbmRpbmdfcmVxdWVzdHMYAiABKA0SGAoQaW5mbGlnaHRfYmF0Y2hlcxgDIAEoDRIaChJjb21wbGV0ZWRfcmVxdWVzdHMYBCABKAESMwoMbWVtb3J5X3VzYWdlGAUgASgLMh0ubGxtc2VydmluZ3NpbS52MS5NZW1vcnlVc2FnZRIOCgZsYWdfbXMYBiABKAESMwoJaW5zdGFuY2VzGAcgAygLMiAubGxtc2VydmluZ3NpbS52MS5JbnN0YW5jZVN0YXR1cxIYChBydW5uaW5nX3JlcXVlc3RzGAggASgNEhgKEGFib3J0ZWRfcmVxdWVzdHMYCSABKAESEAoIZHJhaW5pbmcYCiABKAgiPQoLTWVtb3J5VXNhZ2USDQoFdG90YWwYASABKAESDAoEdXNlZBgCIAEoARIRCglhdmFpbGFibGUYAyABKAEiwQIKDkluc3RhbmNlU3RhdHVzEgwKBHBvb2wYASABKA0SEAoIaW5zdGFuY2UYAiABKA0SEwoLbnVtX3J1bm5pbmcYAyABKA0SEwoLbnVtX3dhaXRpbmcYBCABKA0SEgoKbnVtX2Jsb2NrcxgFIAEoDRITCgtmcmVlX2Jsb2NrcxgGIAEoDRIVCg1jYWNoZWRfYmxvY2tzGAcgASgNEg0KBW1vZGVsGAggASgJEjgKC3NwZWN1bGF0aW9uGAkgASgLMiMubGxtc2VydmluZ3NpbS52MS5TcGVjdWxhdGlvbkNvdW50cxIqCgRsb3JhGAogASgLMhwubGxtc2VydmluZ3NpbS52MS5Mb3JhQ291bnRzEjAKCGt2X3RpZXJzGAsgAygLMh4ubGxtc2VydmluZ3NpbS52MS5LdlRpZXJDb3VudHMiEwoRTGlzdE1vZGVsc1JlcXVlc3QiPQoSTGlzdE1vZGVsc1Jlc3BvbnNlEicKBm1vZGVscxgBIAMoCzIXLmxsbXNlcnZpbmdzaW0udjEuTW9kZWwiVAoFTW9kZWwSDAoEbmFtZRgBIAEoCRIWCg5udW1fcGFyYW1ldGVycxgCIAEoARIVCg1tYXhfbW9kZWxfbGVuGAMgASgNEg4KBnNlcnZlZBgEIAEoCCIVChNMaXN0SGFyZHdhcmVSZXF1ZXN0IkQKFExpc3RIYXJkd2FyZVJlc3BvbnNlEiwKCGhhcmR3YXJlGAEgAygLMhoubGxtc2VydmluZ3NpbS52MS5IYXJkd2FyZSJ6CghIYXJkd2FyZRIMCgRuYW1lGAEgASgJEhQKDG1lbW9yeV9ieXRlcxgCIAEoARIaChJtZW1vcnlfYnl0ZXNfcGVyX3MYAyABKAESHgoWcGVha18xNmJpdF9mbG9wc19wZXJfcxgEIAEoARIOCgZzb3VyY2UYBSABKAkyiAMKD1NpbXVsYXRlU2VydmljZRJTCghTaW11bGF0ZRIhLmxsbXNlcnZpbmdzaW0udjEuU2ltdWxhdGVSZXF1ZXN0GiIubGxtc2VydmluZ3NpbS52MS5TaW11bGF0ZVJlc3BvbnNlMAESZwoOU2ltdWxhdGVTdHJlYW0SJy5sbG1zZXJ2aW5nc2ltLnYxLlNpbXVsYXRlU3RyZWFtUmVxdWVzdBooLmxsbXNlcnZpbmdzaW0udjEuU2ltdWxhdGVTdHJlYW1SZXNwb25zZSgBMAESUwoIR2VuZXJhdGUSIS5sbG1zZXJ2aW5nc2ltLnYxLkdlbmVyYXRlUmVxdWVzdBoiLmxsbXNlcnZpbmdzaW0udjEuR2VuZXJhdGVSZXNwb25zZTABEmIKDEVzdGltYXRlU3RlcBIlLmxsbXNlcnZpbmdzaW0udjEuRXN0aW1hdGVTdGVwUmVxdWVzdBomLmxsbXNlcnZpbmdzaW0udjEuRXN0aW1hdGVTdGVwUmVzcG9uc2UiA5ACATKKAwoNU3RhdHVzU2VydmljZRJZCglHZXRTdGF0dXMSIi5sbG1zZXJ2aW5nc2ltLnYxLkdldFN0YXR1c1JlcXVlc3QaIy5sbG1zZXJ2aW5nc2ltLnYxLkdldFN0YXR1c1Jlc3BvbnNlIgOQAgESXAoLV2F0Y2hTdGF0dXMSJC5sbG1zZXJ2aW5nc2ltLnYxLldhdGNoU3RhdHVzUmVxdWVzdBolLmxsbXNlcnZpbmdzaW0udjEuV2F0Y2hTdGF0dXNSZXNwb25zZTABElwKCkxpc3RNb2RlbHMSIy5sbG1zZXJ2aW5nc2ltLnYxLkxpc3RNb2RlbHNSZXF1ZXN0GiQubGxtc2VydmluZ3NpbS52MS5MaXN0TW9kZWxzUmVzcG9uc2UiA5ACARJiCgxMaXN0SGFyZHdhcmUSJS5sbG1zZXJ2aW5nc2ltLnYxLkxpc3RIYXJkd2FyZVJlcXVlc3QaJi5sbG1zZXJ2aW5nc2ltLnYxLkxpc3RIYXJkd2FyZVJlc3BvbnNlIgOQAgFiBnByb3RvMw", [file_llmservingsim_v1_event, file_llmservingsim_v1_report, file_llmservingsim_v1_scenario, file_llmservingsim_v1_workload]);
 
 /**
  * Asks for a simulation.
@@ -69,6 +69,13 @@ export type SimulateRequest = Message<"llmservingsim.v1.SimulateRequest"> & {
    * @generated from field: bool tokens_by_number = 6;
    */
   tokensByNumber: boolean;
+
+  /**
+   * Send a recording of the run as well.
+   *
+   * @generated from field: bool record = 7;
+   */
+  record: boolean;
 };
 
 /**
@@ -105,6 +112,14 @@ export type SimulateResponse = Message<"llmservingsim.v1.SimulateResponse"> & {
      */
     value: Report;
     case: "report";
+  } | {
+    /**
+     * The next piece of the recording, when one was asked for.
+     *
+     * @generated from field: llmservingsim.v1.RecordingChunk recording = 3;
+     */
+    value: RecordingChunk;
+    case: "recording";
   } | { case: undefined; value?: undefined };
 };
 
@@ -114,6 +129,28 @@ export type SimulateResponse = Message<"llmservingsim.v1.SimulateResponse"> & {
  */
 export const SimulateResponseSchema: GenMessage<SimulateResponse> = /*@__PURE__*/
   messageDesc(file_llmservingsim_v1_service, 1);
+
+/**
+ * A piece of a recording. Put together in order they are the JSON Lines file that `replay` reads, with
+ * a line for each request as it ends; a piece may end inside a line.
+ *
+ * @generated from message llmservingsim.v1.RecordingChunk
+ */
+export type RecordingChunk = Message<"llmservingsim.v1.RecordingChunk"> & {
+  /**
+   * The next bytes of the file.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message llmservingsim.v1.RecordingChunk.
+ * Use `create(RecordingChunkSchema)` to create a new message.
+ */
+export const RecordingChunkSchema: GenMessage<RecordingChunk> = /*@__PURE__*/
+  messageDesc(file_llmservingsim_v1_service, 2);
 
 /**
  * Events, in time order.
@@ -134,7 +171,7 @@ export type EventBatch = Message<"llmservingsim.v1.EventBatch"> & {
  * Use `create(EventBatchSchema)` to create a new message.
  */
 export const EventBatchSchema: GenMessage<EventBatch> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 2);
+  messageDesc(file_llmservingsim_v1_service, 3);
 
 /**
  * Steers a simulation. The first message is `configure`.
@@ -211,7 +248,7 @@ export type SimulateStreamRequest = Message<"llmservingsim.v1.SimulateStreamRequ
  * Use `create(SimulateStreamRequestSchema)` to create a new message.
  */
 export const SimulateStreamRequestSchema: GenMessage<SimulateStreamRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 3);
+  messageDesc(file_llmservingsim_v1_service, 4);
 
 /**
  * What runs, and how it is told.
@@ -267,7 +304,7 @@ export type Configure = Message<"llmservingsim.v1.Configure"> & {
  * Use `create(ConfigureSchema)` to create a new message.
  */
 export const ConfigureSchema: GenMessage<Configure> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 4);
+  messageDesc(file_llmservingsim_v1_service, 5);
 
 /**
  * A request arrives: now, or at `arrival_ms` when that is later.
@@ -288,7 +325,7 @@ export type Submit = Message<"llmservingsim.v1.Submit"> & {
  * Use `create(SubmitSchema)` to create a new message.
  */
 export const SubmitSchema: GenMessage<Submit> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 5);
+  messageDesc(file_llmservingsim_v1_service, 6);
 
 /**
  * The caller of a request goes away now. What has ended, or never was, is left alone.
@@ -309,7 +346,7 @@ export type Cancel = Message<"llmservingsim.v1.Cancel"> & {
  * Use `create(CancelSchema)` to create a new message.
  */
 export const CancelSchema: GenMessage<Cancel> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 6);
+  messageDesc(file_llmservingsim_v1_service, 7);
 
 /**
  * Changes how fast time passes.
@@ -330,7 +367,7 @@ export type SetSpeed = Message<"llmservingsim.v1.SetSpeed"> & {
  * Use `create(SetSpeedSchema)` to create a new message.
  */
 export const SetSpeedSchema: GenMessage<SetSpeed> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 7);
+  messageDesc(file_llmservingsim_v1_service, 8);
 
 /**
  * Stops time.
@@ -345,7 +382,7 @@ export type Pause = Message<"llmservingsim.v1.Pause"> & {
  * Use `create(PauseSchema)` to create a new message.
  */
 export const PauseSchema: GenMessage<Pause> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 8);
+  messageDesc(file_llmservingsim_v1_service, 9);
 
 /**
  * Lets time pass again.
@@ -360,7 +397,7 @@ export type Resume = Message<"llmservingsim.v1.Resume"> & {
  * Use `create(ResumeSchema)` to create a new message.
  */
 export const ResumeSchema: GenMessage<Resume> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 9);
+  messageDesc(file_llmservingsim_v1_service, 10);
 
 /**
  * Lets virtual time pass.
@@ -381,7 +418,7 @@ export type Advance = Message<"llmservingsim.v1.Advance"> & {
  * Use `create(AdvanceSchema)` to create a new message.
  */
 export const AdvanceSchema: GenMessage<Advance> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 10);
+  messageDesc(file_llmservingsim_v1_service, 11);
 
 /**
  * What happened, in order.
@@ -433,7 +470,7 @@ export type SimulateStreamResponse = Message<"llmservingsim.v1.SimulateStreamRes
  * Use `create(SimulateStreamResponseSchema)` to create a new message.
  */
 export const SimulateStreamResponseSchema: GenMessage<SimulateStreamResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 11);
+  messageDesc(file_llmservingsim_v1_service, 12);
 
 /**
  * An `advance` has been carried out.
@@ -461,7 +498,7 @@ export type Advanced = Message<"llmservingsim.v1.Advanced"> & {
  * Use `create(AdvancedSchema)` to create a new message.
  */
 export const AdvancedSchema: GenMessage<Advanced> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 12);
+  messageDesc(file_llmservingsim_v1_service, 13);
 
 /**
  * Asks for one request on the live cluster.
@@ -526,7 +563,7 @@ export type GenerateRequest = Message<"llmservingsim.v1.GenerateRequest"> & {
  * Use `create(GenerateRequestSchema)` to create a new message.
  */
 export const GenerateRequestSchema: GenMessage<GenerateRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 13);
+  messageDesc(file_llmservingsim_v1_service, 14);
 
 /**
  * Tokens of the request, as generated.
@@ -568,7 +605,7 @@ export type GenerateResponse = Message<"llmservingsim.v1.GenerateResponse"> & {
  * Use `create(GenerateResponseSchema)` to create a new message.
  */
 export const GenerateResponseSchema: GenMessage<GenerateResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 14);
+  messageDesc(file_llmservingsim_v1_service, 15);
 
 /**
  * Asks what one step of a pool costs.
@@ -624,7 +661,7 @@ export type EstimateStepRequest = Message<"llmservingsim.v1.EstimateStepRequest"
  * Use `create(EstimateStepRequestSchema)` to create a new message.
  */
 export const EstimateStepRequestSchema: GenMessage<EstimateStepRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 15);
+  messageDesc(file_llmservingsim_v1_service, 16);
 
 /**
  * What the step costs.
@@ -659,7 +696,7 @@ export type EstimateStepResponse = Message<"llmservingsim.v1.EstimateStepRespons
  * Use `create(EstimateStepResponseSchema)` to create a new message.
  */
 export const EstimateStepResponseSchema: GenMessage<EstimateStepResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 16);
+  messageDesc(file_llmservingsim_v1_service, 17);
 
 /**
  * What one operator costs in a step, all its runs together.
@@ -722,7 +759,7 @@ export type OperatorCost = Message<"llmservingsim.v1.OperatorCost"> & {
  * Use `create(OperatorCostSchema)` to create a new message.
  */
 export const OperatorCostSchema: GenMessage<OperatorCost> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 17);
+  messageDesc(file_llmservingsim_v1_service, 18);
 
 /**
  * Asks for the state.
@@ -737,7 +774,7 @@ export type GetStatusRequest = Message<"llmservingsim.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 18);
+  messageDesc(file_llmservingsim_v1_service, 19);
 
 /**
  * The state.
@@ -758,7 +795,7 @@ export type GetStatusResponse = Message<"llmservingsim.v1.GetStatusResponse"> & 
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 19);
+  messageDesc(file_llmservingsim_v1_service, 20);
 
 /**
  * Asks for the state again and again.
@@ -786,7 +823,7 @@ export type WatchStatusRequest = Message<"llmservingsim.v1.WatchStatusRequest"> 
  * Use `create(WatchStatusRequestSchema)` to create a new message.
  */
 export const WatchStatusRequestSchema: GenMessage<WatchStatusRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 20);
+  messageDesc(file_llmservingsim_v1_service, 21);
 
 /**
  * The state.
@@ -807,7 +844,7 @@ export type WatchStatusResponse = Message<"llmservingsim.v1.WatchStatusResponse"
  * Use `create(WatchStatusResponseSchema)` to create a new message.
  */
 export const WatchStatusResponseSchema: GenMessage<WatchStatusResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 21);
+  messageDesc(file_llmservingsim_v1_service, 22);
 
 /**
  * State of the live cluster.
@@ -891,7 +928,7 @@ export type ClusterStatus = Message<"llmservingsim.v1.ClusterStatus"> & {
  * Use `create(ClusterStatusSchema)` to create a new message.
  */
 export const ClusterStatusSchema: GenMessage<ClusterStatus> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 22);
+  messageDesc(file_llmservingsim_v1_service, 23);
 
 /**
  * KV memory of the cluster, in bytes.
@@ -926,7 +963,7 @@ export type MemoryUsage = Message<"llmservingsim.v1.MemoryUsage"> & {
  * Use `create(MemoryUsageSchema)` to create a new message.
  */
 export const MemoryUsageSchema: GenMessage<MemoryUsage> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 23);
+  messageDesc(file_llmservingsim_v1_service, 24);
 
 /**
  * State of one instance.
@@ -989,6 +1026,27 @@ export type InstanceStatus = Message<"llmservingsim.v1.InstanceStatus"> & {
    * @generated from field: string model = 8;
    */
   model: string;
+
+  /**
+   * What became of the drafts so far; absent without speculation.
+   *
+   * @generated from field: llmservingsim.v1.SpeculationCounts speculation = 9;
+   */
+  speculation?: SpeculationCounts | undefined;
+
+  /**
+   * How LoRA adapters came and went so far; absent without them.
+   *
+   * @generated from field: llmservingsim.v1.LoraCounts lora = 10;
+   */
+  lora?: LoraCounts | undefined;
+
+  /**
+   * What places below the GPU did with KV so far, from fast to slow.
+   *
+   * @generated from field: repeated llmservingsim.v1.KvTierCounts kv_tiers = 11;
+   */
+  kvTiers: KvTierCounts[];
 };
 
 /**
@@ -996,7 +1054,7 @@ export type InstanceStatus = Message<"llmservingsim.v1.InstanceStatus"> & {
  * Use `create(InstanceStatusSchema)` to create a new message.
  */
 export const InstanceStatusSchema: GenMessage<InstanceStatus> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 24);
+  messageDesc(file_llmservingsim_v1_service, 25);
 
 /**
  * Asks for models.
@@ -1011,7 +1069,7 @@ export type ListModelsRequest = Message<"llmservingsim.v1.ListModelsRequest"> & 
  * Use `create(ListModelsRequestSchema)` to create a new message.
  */
 export const ListModelsRequestSchema: GenMessage<ListModelsRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 25);
+  messageDesc(file_llmservingsim_v1_service, 26);
 
 /**
  * Models known by name.
@@ -1032,7 +1090,7 @@ export type ListModelsResponse = Message<"llmservingsim.v1.ListModelsResponse"> 
  * Use `create(ListModelsResponseSchema)` to create a new message.
  */
 export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 26);
+  messageDesc(file_llmservingsim_v1_service, 27);
 
 /**
  * A model.
@@ -1074,7 +1132,7 @@ export type Model = Message<"llmservingsim.v1.Model"> & {
  * Use `create(ModelSchema)` to create a new message.
  */
 export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 27);
+  messageDesc(file_llmservingsim_v1_service, 28);
 
 /**
  * Asks for hardware.
@@ -1089,7 +1147,7 @@ export type ListHardwareRequest = Message<"llmservingsim.v1.ListHardwareRequest"
  * Use `create(ListHardwareRequestSchema)` to create a new message.
  */
 export const ListHardwareRequestSchema: GenMessage<ListHardwareRequest> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 28);
+  messageDesc(file_llmservingsim_v1_service, 29);
 
 /**
  * Hardware known by name.
@@ -1110,7 +1168,7 @@ export type ListHardwareResponse = Message<"llmservingsim.v1.ListHardwareRespons
  * Use `create(ListHardwareResponseSchema)` to create a new message.
  */
 export const ListHardwareResponseSchema: GenMessage<ListHardwareResponse> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 29);
+  messageDesc(file_llmservingsim_v1_service, 30);
 
 /**
  * A GPU, as its data sheet describes it.
@@ -1159,7 +1217,7 @@ export type Hardware = Message<"llmservingsim.v1.Hardware"> & {
  * Use `create(HardwareSchema)` to create a new message.
  */
 export const HardwareSchema: GenMessage<Hardware> = /*@__PURE__*/
-  messageDesc(file_llmservingsim_v1_service, 30);
+  messageDesc(file_llmservingsim_v1_service, 31);
 
 /**
  * Runs simulations, and requests on the live cluster.

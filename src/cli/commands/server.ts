@@ -83,6 +83,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
     throw error;
   });
   setImmediate(() => service.warmUp());
+  for (const warning of service.warnings) log.warn(warning);
   for (const note of service.notes) log.debug(note);
   if (!options.logJson) io.out(greeting(url, rpc, options, service));
   return new Running(url, app, rpc, service, io, log);

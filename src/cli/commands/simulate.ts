@@ -7,7 +7,14 @@ import type { DefineCommand } from '../command.js';
 import type { Composition } from '../compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from '../io.js';
 import { addSimulateFlags, type Flags, variantsOf } from '../simulate-flags.js';
-import { baseOf, checkResultFile, composeFlags, runOnce, saveResult } from '../simulate-run.js';
+import {
+  baseOf,
+  checkResultFile,
+  composeFlags,
+  runOnce,
+  saveResult,
+  tellWarnings,
+} from '../simulate-run.js';
 
 export const defineSimulate: DefineCommand = (command, io, exit) => {
   addSimulateFlags(command);
@@ -23,6 +30,7 @@ async function simulate(flags: Flags, io: Io): Promise<ExitCode> {
     return compare(variants, base, flags, io);
   }
   const composition = composeFlags(flags, base);
+  tellWarnings([composition], io);
   if (flags.dryRun) return dryRun(composition, flags, io);
   if (flags.findRate) {
     const { highestRate } = await import('../highest-rate.js');

@@ -6,12 +6,12 @@
 import { debounceTime, filter, map, merge, type Observable } from 'rxjs';
 import { createEngine } from '../../core/cluster/cluster.js';
 import { GivenTimes, type TokenTimes } from '../../core/cluster/given-times.js';
-import type { Engine } from '../../core/engine.js';
+import type { Engine, RequestSpec } from '../../core/engine.js';
 import { ConfigError } from '../../core/errors.js';
 import type { ResolvedPool } from '../../core/perf/resolve.js';
 import { fanOut, type Tracer } from '../../core/trace/tracer.js';
 import { nsFromMs } from '../../core/units.js';
-import { Recorder, RecordingFile } from '../../files/recorder.js';
+import { type PromptTexts, Recorder, RecordingFile } from '../../files/recorder.js';
 import { readRecording } from '../../files/recording.js';
 import {
   type ClusterModelOptions,
@@ -41,6 +41,8 @@ export interface LiveServiceOptions {
   readonly given: { readonly ttftMs: number; readonly itlMs: number } | undefined;
   /** Where requests are recorded. */
   readonly record?: string | undefined;
+  /** With the text of their prompts. */
+  readonly recordText?: boolean;
   /** A recording whose times are played back, instead of simulated ones. */
   readonly playback?: string | undefined;
   /** Names clients may use for the first model, instead of its own. */
@@ -79,6 +81,8 @@ export class ClusterService implements LiveService {
     readonly servedModels: readonly ServedModel[],
     /** Choices made for the user, in sentences. */
     readonly notes: readonly string[],
+    /** What the user should know of the files that were read. */
+    readonly warnings: readonly string[],
     private readonly recording: RecordingFile | undefined,
   ) {
     this.models = servedModels.map(clusterModel);
@@ -94,13 +98,18 @@ export class ClusterService implements LiveService {
     const served: Served[] = [];
     const models: ServedModel[] = [];
     const notes: string[] = [];
-    const playback = options.playback === undefined ? undefined : playbackOf(options.playback);
+    const warnings: string[] = [];
+    const onWarning = (text: string) => warnings.push(text);
+    const playback =
+      options.playback === undefined ? undefined : playbackOf(options.playback, onWarning);
     const recording = options.record === undefined ? undefined : new RecordingFile(options.record);
+    const texts: PromptTexts | undefined =
+      recording && options.recordText ? new WeakMap() : undefined;
     const created = Math.floor(Date.now() / 1e3);
     for (const [name, pools] of groupByModel(options.pools)) {
       const cluster = liveCluster({ ...options, playback }, pools, {
         clock: clockOfSpeed(options.speed),
-        recorder: recording && new Recorder(recording, name),
+        recorder: recording && new Recorder(recording, name, texts),
       });
       served.push({ name, cluster, pools });
       const { tokenizer, note } = await tokenizerFor(name, options.tokenizer);
@@ -115,13 +124,14 @@ export class ClusterService implements LiveService {
         tokenizer,
         maxModelLen: Math.max(...pools.map((pool) => pool.scheduler.maxModelLen)),
         template: chatTemplateOf(name),
+        ...(texts && { onPrompt: (spec: RequestSpec, text: string) => texts.set(spec, text) }),
       };
       for (const id of names) models.push({ ...model, id });
       for (const lora of isFirst ? checkedModules(options.loraModules, names, pools) : []) {
         models.push({ ...model, id: lora.name, lora: { ...lora, parent: names[0]! } });
       }
     }
-    return new ClusterService(served, models, [...new Set(notes)], recording);
+    return new ClusterService(served, models, [...new Set(notes)], warnings, recording);
   }
 
   /** Makes what the first answer would otherwise wait for. */
@@ -220,8 +230,11 @@ function groupByModel(pools: readonly ResolvedPool[]): Map<string, ResolvedPool[
 }
 
 /** The times of a recording, again and again. @throws {ConfigError} */
-function playbackOf(path: string): (index: number) => TokenTimes | undefined {
-  const answered = readRecording(path, { flag: '--playback' }).filter(
+function playbackOf(
+  path: string,
+  onWarning: (text: string) => void,
+): (index: number) => TokenTimes | undefined {
+  const answered = readRecording(path, { flag: '--playback', onWarning }).filter(
     ({ ttftMs }) => ttftMs !== undefined,
   );
   if (answered.length === 0) {

@@ -29,6 +29,7 @@ const BEHAVES: readonly Row[] = [
   ['--time-to-first-token <ms>', 'given times instead of simulated ones, for tests of clients'],
   ['--inter-token-latency <ms>', 'the same for each further token; fractions allowed'],
   ['--record <file>', 'write every request with the times of its tokens: .jsonl or .jsonl.gz'],
+  ['--record-text', 'with the text of the prompts, which is left out otherwise'],
   ['--playback <file>', 'tokens leave as they were recorded, instead of simulated times'],
   ['--verbose', 'log more: ids, why a request was refused, idle moments'],
   ['--log-json', 'log lines as JSON'],
@@ -65,6 +66,8 @@ export interface ServerOptions {
   readonly given: { readonly ttftMs: number; readonly itlMs: number } | undefined;
   /** Where requests are recorded. */
   readonly record: string | undefined;
+  /** With the text of their prompts. */
+  readonly recordText: boolean;
   /** A recording whose times are played back. */
   readonly playback: string | undefined;
   readonly verbose: boolean;
@@ -146,10 +149,17 @@ export function serverOptions(flags: Flags): ServerOptions {
     given:
       ttft === undefined && itl === undefined ? undefined : { ttftMs: ttft ?? 0, itlMs: itl ?? 0 },
     record: text('record'),
+    recordText: recordsText(flags),
     playback: text('playback'),
     verbose: flags.verbose === true,
     logJson: flags.logJson === true,
   };
+}
+
+function recordsText({ record, recordText }: Flags): boolean {
+  if (recordText !== true) return false;
+  if (record !== undefined) return true;
+  throw new ConfigError('--record-text', 'a file to record to: --record FILE', undefined);
 }
 
 const isProfile = (name: string): name is ApiProfile =>

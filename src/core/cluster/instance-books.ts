@@ -7,7 +7,7 @@ import { type DurationNs, TICKS_PER_NS, type TimeNs } from '../units.js';
 import type { Instance } from './instance.js';
 
 export function snapshotOf(instance: Instance, at: TimeNs): InstanceSnapshot {
-  const { kv, drafts } = instance;
+  const { kv } = instance;
   return {
     pool: instance.config.pool,
     instance: instance.index,
@@ -18,22 +18,33 @@ export function snapshotOf(instance: Instance, at: TimeNs): InstanceSnapshot {
     freeBlocks: kv.free,
     cachedBlocks: kv.cachedBlocks,
     busy: instance.isBusy,
-    ...(drafts && { speculation: drafts.counts() }),
+    ...countsOf(instance),
   };
 }
 
 /** Its part of the report of a run that took `durationNs`. */
 export function reportOf(instance: Instance, durationNs: DurationNs): InstanceReport {
-  const { kv, drafts, scheduler, stats } = instance;
-  const { adapters } = scheduler.set;
+  const { kv, scheduler, stats } = instance;
   return {
     pool: instance.config.pool,
     instance: instance.index,
     ...stats.summary(durationNs, instance.config.scheduler.blockSize),
     numPreemptions: scheduler.numPreemptions,
     numBlocks: kv.capacity,
-    ...(drafts && { speculation: drafts.counts() }),
     ...(instance.sharesTime && { workNs: stats.workNs + 0 }),
+    ...countsOf(instance),
+  };
+}
+
+/** What only some instances have: drafts, adapters, tiers. */
+function countsOf({
+  drafts,
+  scheduler,
+  kv,
+}: Instance): Pick<InstanceSnapshot, 'speculation' | 'lora' | 'kvTiers'> {
+  const { adapters } = scheduler.set;
+  return {
+    ...(drafts && { speculation: drafts.counts() }),
     ...(adapters && { lora: loraReport(adapters) }),
     ...(kv.tiers && { kvTiers: kv.tiers.report() }),
   };

@@ -75,6 +75,7 @@ export class EventMessages {
             requestId,
             promptTokens: event.spec.promptTokens,
             requestNumber,
+            lora: event.spec.lora ?? '',
           },
         };
       }
@@ -114,6 +115,10 @@ export class EventMessages {
             numWaiting: step.numWaiting,
             freeBlocks: step.freeBlocks,
             draftTokens: step.shape.draftTokens ?? 0,
+            numPrefills: step.shape.numPrefills,
+            numSampled: step.shape.numSampled,
+            loraTokens: step.shape.loraTokens ?? 0,
+            numAdapters: step.shape.numAdapters ?? 0,
           },
         };
       }
@@ -163,6 +168,7 @@ export function finishMessage(outcome: RequestOutcome): RequestFinish {
     ...(scheduledAt !== undefined && { queueMs: since(scheduledAt) }),
     numPreemptions: outcome.numPreemptions,
     finishReason: outcome.reason,
+    lora: outcome.spec.lora ?? '',
   };
 }
 

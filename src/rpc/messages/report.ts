@@ -5,6 +5,7 @@ import type { LatencySchema, ReportSchema } from '../../../gen/llmservingsim/v1/
 import type { LatencySummary } from '../../core/metrics/report.js';
 import { jsonText, resultJson } from '../../report/result-json.js';
 import { perSecond, type Run } from '../../report/run.js';
+import { instanceMessage } from './instances.js';
 
 /** Percentiles in `simulation_json`, as `simulate --json` has them. */
 export const PERCENTILES: readonly number[] = [90, 99];
@@ -27,6 +28,7 @@ export function reportMessage(run: Run): MessageInitShape<typeof ReportSchema> {
     itl: latency(report.itl),
     e2el: latency(report.e2el),
     simulationJson: jsonText(resultJson(run).simulation),
+    instances: report.instances.map(instanceMessage),
   };
 }
 

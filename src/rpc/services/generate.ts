@@ -42,6 +42,7 @@ export class Generation {
     signal.throwIfAborted();
     this.#refuseWhenBusy();
     const { spec, output } = this.#plan(request, model, prompt);
+    if (request.prompt.case === 'text') model.onPrompt?.(spec, request.prompt.value);
     let shown = 0;
     for await (const news of released(model.cluster, spec, signal)) {
       const text = output.text(shown, shown + news.numTokens);

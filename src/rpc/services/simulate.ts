@@ -8,6 +8,7 @@ import type {
 import type { RunReport } from '../../core/metrics/report.js';
 import { buildLoad } from '../../core/workload/load.js';
 import { OfferedLoad } from '../../core/workload/offered-load.js';
+import { Recorder } from '../../files/recorder.js';
 import { type Clock, clockOfSpeed } from '../../pipeline/clock.js';
 import type { SimulationEvent } from '../../pipeline/events.js';
 import { simulationChunks } from '../../pipeline/run-simulation.js';
@@ -16,6 +17,7 @@ import type { Call } from '../call.js';
 import { invalidField } from '../errors.js';
 import { checkNumRequests, EventBudget, type Runs } from '../limits.js';
 import { detailOf, EventMessages, NamedRequests, weightOf } from '../messages/events.js';
+import { RecordingPieces } from '../messages/recording.js';
 import { PERCENTILES, reportMessage } from '../messages/report.js';
 import type { Composed, Composer, Limits } from '../ports.js';
 import { composeScenario } from '../scenario.js';
@@ -43,6 +45,7 @@ export async function* simulate(
   const { seed, router, pools } = composed;
   const messages = new EventMessages(request);
   const budget = new EventBudget(limits);
+  const recording = request.record ? new RecordingPieces() : undefined;
   const end = runs.begin();
   try {
     const load = buildLoad(composed.load, seed);
@@ -57,10 +60,21 @@ export async function* simulate(
       chunkSize: CHUNK_SIZE,
       signal,
       ...(clock && { clock }),
+      ...(recording && {
+        tracers: [new Recorder(recording, pools[0]!.spec.model.name)],
+        waits: () => recording.ripe,
+      }),
     });
     for await (const chunk of chunks) {
       const [first] = chunk;
-      if (first?.kind === 'report') {
+      const over = first?.kind === 'report';
+      if (recording) {
+        budget.spend(recording.takeNumEvents());
+        for (const data of recording.take(over)) {
+          yield { content: { case: 'recording', value: { data } } };
+        }
+      }
+      if (over) {
         yield { content: { case: 'report', value: reportOf(composed, offered, first.report) } };
         return;
       }

@@ -15,6 +15,7 @@ import { numParameters } from '../../core/model/model-shape.js';
 import { msFromNs } from '../../core/units.js';
 import { type Handlers, pause } from '../call.js';
 import { invalidField, refuse } from '../errors.js';
+import { optionalCounts } from '../messages/instances.js';
 import type { LiveTarget, ServedModel } from '../ports.js';
 
 const DEFAULT_INTERVAL_MS = 1000;
@@ -104,7 +105,11 @@ function partOf({ id, cluster, pools }: ServedModel) {
     totalBytes: count(({ numBlocks, pool }) => numBlocks * blockBytes(pool)),
     usedBytes: count((s) => (s.numBlocks - s.freeBlocks) * blockBytes(s.pool)),
     lagMs: cluster.lag.ms.mean,
-    instances: snapshots.map(({ at, busy, ...state }) => ({ ...state, model: id })),
+    instances: snapshots.map(({ at, busy, speculation, lora, kvTiers, ...state }) => ({
+      ...state,
+      model: id,
+      ...optionalCounts({ speculation, lora, kvTiers }),
+    })),
   };
 }
 
