@@ -32,6 +32,8 @@ export interface OpenAiAppOptions {
   readonly version?: string;
   /** What listens; default a server of HTTP/1.1. */
   readonly serverFactory?: (handler: RequestListener) => Server;
+  /** Origins of web pages that may call; default `*`: of all. */
+  readonly allowedOrigins?: readonly string[];
   /** Told once per request, when it is over. */
   readonly onRequest?: (log: RequestLog) => void;
 }
@@ -61,10 +63,16 @@ const BODY_LIMIT = 32 * 2 ** 20;
 const OPENAI_VERSION = '2020-10-01';
 /** Status in the log of a request whose client left, as nginx writes it. */
 const CLIENT_GONE = 499;
-const EXPOSED_HEADERS = 'x-request-id, openai-processing-ms, openai-version, retry-after';
+/** What a page may read: ours, and those in which gRPC-Web tells how a call without messages ended. */
+const EXPOSED_HEADERS =
+  'x-request-id, openai-processing-ms, openai-version, retry-after, ' +
+  'grpc-status, grpc-message, grpc-status-details-bin';
+/** Seconds for which a browser need not ask again. */
+const PREFLIGHT_MAX_AGE_S = 7200;
 
 export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
   const { service, profile = 'openai', nowMs = Date.now, onRequest } = options;
+  const { allowedOrigins = ['*'] } = options;
   const idPrefix = options.idPrefix ?? nowMs().toString(36);
   const prompts = new PromptTokenizer();
   let numRequests = 0;
@@ -90,7 +98,7 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
   app.addHook('onRequest', (req, reply, done) => {
     reply.header('x-request-id', req.id);
     reply.header('openai-version', OPENAI_VERSION);
-    if (req.headers.origin !== undefined) allowOrigin(reply);
+    if (req.headers.origin !== undefined) allowOrigin(req.headers.origin, reply, allowedOrigins);
     if (req.method === 'OPTIONS') {
       reply.code(204).send();
       return;
@@ -212,9 +220,14 @@ function keyError(req: FastifyRequest, apiKey: string | undefined): ApiError | u
     : new ApiError('unauthorized', 'This API key is not right.', { code: 'invalid_api_key' });
 }
 
-function allowOrigin(reply: FastifyReply): void {
-  reply.header('access-control-allow-origin', '*');
+function allowOrigin(origin: string, reply: FastifyReply, allowed: readonly string[]): void {
+  const anyone = allowed.includes('*');
+  // Caches must not hand one origin's answer to another.
+  if (!anyone) reply.header('vary', 'origin');
+  if (!anyone && !allowed.includes(origin)) return;
+  reply.header('access-control-allow-origin', anyone ? '*' : origin);
   reply.header('access-control-allow-methods', 'GET, POST, OPTIONS');
   reply.header('access-control-allow-headers', '*, authorization, content-type');
   reply.header('access-control-expose-headers', EXPOSED_HEADERS);
+  reply.header('access-control-max-age', String(PREFLIGHT_MAX_AGE_S));
 }

@@ -36,6 +36,7 @@ export type {
   RpcOptions,
   ServedModel,
 } from './ports.js';
+export { DEFAULT_LIMITS } from './ports.js';
 
 export interface Rpc {
   /** Connect and gRPC-Web as routes of an HTTP app; before it listens. */

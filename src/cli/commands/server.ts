@@ -72,6 +72,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
     profile: options.profile,
     seed,
     version: packageVersion(),
+    allowedOrigins: options.allowedOrigins,
     ...(options.apiKey !== undefined && { apiKey: options.apiKey }),
     onRequest: (line) => log.request(line),
   });

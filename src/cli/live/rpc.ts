@@ -41,7 +41,7 @@ export async function startRpc({
     composer: { compose, instancesOf },
     live: { models: service.servedModels, seed, refusal: () => service.refusal() },
     // Whoever reaches this machine over the network has no business with its files.
-    limits: { allowFiles: LOOPBACK.test(options.host) },
+    limits: { ...options.grpc.limits, allowFiles: LOOPBACK.test(options.host) },
     apiKey: options.apiKey,
     onCall: ({ method, code, durationMs, message }) =>
       log.info(
@@ -62,11 +62,11 @@ export async function startRpc({
 
 async function listen(
   rpc: Rpc,
-  { host, grpcPort, grpcPortGiven, tls }: ServerOptions,
+  { host, grpcPort, grpcPortGiven, tls, grpc: { keepalive } }: ServerOptions,
   log: ServerLog,
 ) {
   try {
-    return await rpc.startGrpc(host, grpcPort, { tls });
+    return await rpc.startGrpc(host, grpcPort, { tls, keepalive });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     const hint = 'Choose another with --grpc-port, or stop what listens there; 0 means no gRPC.';

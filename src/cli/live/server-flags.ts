@@ -10,6 +10,7 @@ import { unreadable } from '../../files/line-reader.js';
 import { API_PROFILES, type ApiProfile } from '../../openai/index.js';
 import { addRows, type Flags, type Row } from '../simulate-flags.js';
 import { numberOf } from '../values.js';
+import { GRPC_ROWS, type GrpcOptions, grpcOptions } from './grpc-flags.js';
 
 const LISTENS: readonly Row[] = [
   ['--host <address>', 'address to listen on (127.0.0.1); 0.0.0.0: everywhere'],
@@ -25,6 +26,7 @@ const BEHAVES: readonly Row[] = [
   ['--lora-modules <names...>', 'adapters as models: name=path or {"name":…} (with --enable-lora)'],
   ['--api-profile <name>', 'frames and errors as of: openai (default), vllm'],
   ['--api-key <key>', 'requests must carry this key'],
+  ['--allowed-origins <list>', 'web pages that may call: a JSON list or a,b (["*"])'],
   ['--tokenizer <file>', 'tokenizer.json of the model; default: the nearest built-in vocabulary'],
   ['--time-to-first-token <ms>', 'given times instead of simulated ones, for tests of clients'],
   ['--inter-token-latency <ms>', 'the same for each further token; fractions allowed'],
@@ -46,6 +48,7 @@ const ORIGINAL: readonly (readonly [flags: string, attribute: string])[] = [
 export function addServerFlags(command: Command): void {
   addRows(command, 'Listens:', LISTENS);
   addRows(command, 'Behaves:', BEHAVES);
+  addRows(command, 'gRPC, with the words of its channel arguments:', GRPC_ROWS);
   for (const [flags] of ORIGINAL) command.addOption(new Option(flags).hideHelp());
 }
 
@@ -70,6 +73,9 @@ export interface ServerOptions {
   readonly recordText: boolean;
   /** A recording whose times are played back. */
   readonly playback: string | undefined;
+  /** Origins of web pages that may call; `*`: of all. */
+  readonly allowedOrigins: readonly string[];
+  readonly grpc: GrpcOptions;
   readonly verbose: boolean;
   readonly logJson: boolean;
 }
@@ -150,10 +156,37 @@ export function serverOptions(flags: Flags): ServerOptions {
       ttft === undefined && itl === undefined ? undefined : { ttftMs: ttft ?? 0, itlMs: itl ?? 0 },
     record: text('record'),
     recordText: recordsText(flags),
+    allowedOrigins: originsOf(text('allowedOrigins')),
+    grpc: grpcOptions(flags),
     playback: text('playback'),
     verbose: flags.verbose === true,
     logJson: flags.logJson === true,
   };
+}
+
+/** A list in JSON, as vLLM takes it, or with commas. */
+function originsOf(text: string | undefined): readonly string[] {
+  if (text === undefined) return ['*'];
+  const origins = text.trimStart().startsWith('[')
+    ? jsonList(text)
+    : text.split(',').map((origin) => origin.trim());
+  const right = origins?.every((origin) => origin === '*' || originOf(origin) === origin);
+  if (origins && right) return origins;
+  const expected = '*, or origins of scheme, host and port, as ["https://a.example:8443"]';
+  throw new ConfigError('--allowed-origins', expected, text);
+}
+
+function originOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).origin : undefined;
+}
+
+function jsonList(text: string): string[] | undefined {
+  try {
+    const list: unknown = JSON.parse(text);
+    return Array.isArray(list) ? list.map(String) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function recordsText({ record, recordText }: Flags): boolean {
