@@ -16,10 +16,22 @@ import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
 } from '../../gen/health/v1/health_pb.js';
-import { SimulateService, StatusService } from '../../gen/llmservingsim/v1/service_pb.js';
+import {
+  type SimulateResponse,
+  SimulateService,
+  StatusService,
+} from '../../gen/llmservingsim/v1/service_pb.js';
 import { ManualClock } from '../../src/pipeline/clock.js';
 import { portServer, secureServer } from '../../src/rpc/index.js';
-import { collect, type Server, smallScenario, startServer, until } from './support.js';
+import {
+  collect,
+  grpcClient,
+  type Server,
+  smallScenario,
+  startServer,
+  unary,
+  until,
+} from './support.js';
 
 /** Every way to call: the port of gRPC, and the one port that speaks everything. */
 const DOORS: readonly [name: string, open: (grpc: string, http: string) => Transport][] = [
@@ -53,16 +65,54 @@ describe.each(DOORS)('%s', (name, open) => {
     await app.close();
   });
 
-  it('simulates, with the same events as in any other way', async () => {
+  it.each([
+    ['the report', {}],
+    ['requests', { detail: 'requests' }],
+    ['steps', { detail: 'steps', maxEventsPerMessage: 7 }],
+    ['tokens', { detail: 'tokens' }],
+    ['tokens by number', { detail: 'tokens', tokensByNumber: true }],
+    ['a recording', { record: true }],
+    ['wall time', { detail: 'requests', clock: 'wall', speed: 1000 }],
+  ])('simulates, with the messages that grpc-js gets: %s', async (what, more) => {
     const client = createClient(SimulateService, transport);
-    const request = { scenario: smallScenario(), detail: 'tokens' };
-    const direct = createClient(
-      SimulateService,
-      createGrpcTransport({ baseUrl: `http://${server.address}` }),
+    const request = { scenario: smallScenario(), ...more };
+    const direct = grpcClient(SimulateService, server.address);
+    // How events fall into messages is the clock's affair on the wall.
+    const told = (messages: SimulateResponse[]): unknown[] =>
+      what === 'wall time'
+        ? messages.flatMap(({ content }): unknown[] =>
+            content.case === 'events' ? content.value.events : [content.value],
+          )
+        : messages;
+    expect(told(await collect(client.simulate(request)))).toEqual(
+      told(await collect(direct.simulate!(request))),
     );
-    expect(await collect(client.simulate(request))).toEqual(
-      await collect(direct.simulate(request)),
+    direct.close();
+  });
+
+  it('answers as grpc-js is answered', async () => {
+    const client = createClient(StatusService, transport);
+    const simulator = createClient(SimulateService, transport);
+    const direct = grpcClient(StatusService, server.address);
+    const directSimulator = grpcClient(SimulateService, server.address);
+    const pool = { model: 'qwen/Qwen3-8B', hardware: 'H100' };
+    const step = { pool, numDecodes: 3, decodeContext: 100 };
+    expect(await client.getStatus({})).toEqual(await unary(direct, 'getStatus', {}));
+    expect(await client.listModels({})).toEqual(await unary(direct, 'listModels', {}));
+    expect(await client.listHardware({})).toEqual(await unary(direct, 'listHardware', {}));
+    expect(await simulator.estimateStep(step)).toEqual(
+      await unary(directSimulator, 'estimateStep', step),
     );
+    const first = async <T>(stream: AsyncIterable<T>) => {
+      for await (const message of stream) return message;
+      return undefined;
+    };
+    const watching = direct.watchStatus!({});
+    watching.on('error', () => {});
+    expect(await first(client.watchStatus({}))).toEqual(await first(watching));
+    watching.cancel();
+    direct.close();
+    directSimulator.close();
   });
 
   it('estimates a step, and tells its parts', async () => {

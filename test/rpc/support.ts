@@ -88,7 +88,8 @@ export function grpcClient(service: DescService, address: string): grpc.Client &
         requestSerialize: bytes(input),
         requestDeserialize: (data: Buffer) => fromBinary(input, data),
         responseSerialize: bytes(output),
-        responseDeserialize: (data: Buffer) => fromBinary(output, data),
+        // A Buffer would give Buffers for bytes.
+        responseDeserialize: (data: Buffer) => fromBinary(output, new Uint8Array(data)),
       },
     ]),
   );

@@ -28,6 +28,9 @@ import { invalidField, modelNotFound, refuse } from '../errors.js';
 import { finishMessage } from '../messages/events.js';
 import type { LiveTarget, ServedModel } from '../ports.js';
 
+/** Tokens in a message: with their text far below the 4 MiB that clients take by default. */
+const MAX_TOKENS = 16_384;
+
 type Response = MessageInitShape<typeof GenerateResponseSchema>;
 
 export class Generation {
@@ -44,16 +47,20 @@ export class Generation {
     const { spec, output } = this.#plan(request, model, prompt);
     if (request.prompt.case === 'text') model.onPrompt?.(spec, request.prompt.value);
     let shown = 0;
-    for await (const news of released(model.cluster, spec, signal)) {
-      const text = output.text(shown, shown + news.numTokens);
-      shown += news.numTokens;
-      const { outcome } = news;
-      yield {
-        atMs: msFromNs(news.at),
-        numTokens: news.numTokens,
-        text,
-        ...(outcome && { finish: outcome }),
-      };
+    for await (const { at, numTokens, outcome } of released(model.cluster, spec, signal)) {
+      for (let left = numTokens; ; ) {
+        const count = Math.min(left, MAX_TOKENS);
+        const text = output.text(shown, shown + count);
+        shown += count;
+        left -= count;
+        yield {
+          atMs: msFromNs(at),
+          numTokens: count,
+          text,
+          ...(outcome && left === 0 && { finish: outcome }),
+        };
+        if (left === 0) break;
+      }
     }
   }
 
