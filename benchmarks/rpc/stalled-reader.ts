@@ -16,6 +16,12 @@ import { grpcClient, unary } from '../../test/rpc/support.js';
 
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' } } });
 const SECONDS = Number(values.seconds);
+/** By then the engine has finished the answers, at the speed below. */
+const LEAST_SECONDS = 45;
+if (!(SECONDS >= LEAST_SECONDS)) {
+  console.error(`error: --seconds: expected at least ${LEAST_SECONDS}, got ${values.seconds}`);
+  process.exit(1);
+}
 /** Until here buffers fill and code is compiled. */
 const SETTLED_S = Math.min(15, SECONDS / 4);
 /** What a garbage collector may leave lying about. */
