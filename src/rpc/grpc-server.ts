@@ -36,6 +36,9 @@ export interface GrpcServer {
   close(graceMs?: number): Promise<void>;
 }
 
+// What goes wrong is told by whoever holds the server, once and in words of ours.
+grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+
 /** @throws an error with the `code` of `listen` when the port cannot be had. */
 export async function startGrpcServer(
   host: string,
