@@ -17,7 +17,7 @@ import type { RunMetrics } from './metrics/run-metrics.js';
 import type { SpeculationCounts } from './metrics/speculation-stats.js';
 import type { RandomStream } from './rng.js';
 import type { Tracer } from './trace/tracer.js';
-import type { Ticks, TimeNs } from './units.js';
+import type { DurationNs, Ticks, TimeNs } from './units.js';
 
 /** Names one submitted request until it has ended. Opaque; unique for the life of the engine. */
 export type RequestHandle = number;
@@ -59,8 +59,11 @@ export interface Engine {
   /**
    * A request arrives at `at` (not before the time already simulated; the future is allowed).
    * Among commands of one instant, submissions come before cancellations, each in the order given.
+   *
+   * @param waitedNs how much of its input latency has passed already, because a live server really read
+   *   and tokenised it: it arrived that much earlier. At most the input latency counts.
    */
-  submit(at: TimeNs, spec: RequestSpec): RequestHandle;
+  submit(at: TimeNs, spec: RequestSpec, waitedNs?: DurationNs): RequestHandle;
   /**
    * The caller of `handle` goes away at `at`. Its KV blocks are free at once; in the step under way
    * it gets no token. Cancelling what has already ended does nothing.

@@ -52,6 +52,8 @@ export interface RequestLog {
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** On the clock of `performance.now`. */
+    receivedAtMs: number;
     /** Of a request that generates, from its submission on. */
     delivery: Delivery | null;
     refusal: string | null;
@@ -92,10 +94,12 @@ export function createOpenAiApp(options: OpenAiAppOptions): FastifyInstance {
     },
   });
   app.removeContentTypeParser('text/plain');
+  app.decorateRequest('receivedAtMs', 0);
   app.decorateRequest('delivery', null);
   app.decorateRequest('refusal', null);
 
   app.addHook('onRequest', (req, reply, done) => {
+    req.receivedAtMs = performance.now();
     reply.header('x-request-id', req.id);
     reply.header('openai-version', OPENAI_VERSION);
     if (req.headers.origin !== undefined) allowOrigin(req.headers.origin, reply, allowedOrigins);

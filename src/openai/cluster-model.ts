@@ -11,8 +11,8 @@ export interface ClusterModelOptions extends Omit<LiveModel, 'submit'> {
 export function clusterModel({ cluster, ...model }: ClusterModelOptions): LiveModel {
   return {
     ...model,
-    submit(spec, listener) {
-      const subscription = cluster.request$(spec).subscribe({
+    submit(spec, listener, waitedMs) {
+      const subscription = cluster.request$(spec, waitedMs).subscribe({
         next: (event) => {
           if (event.kind === 'tokens') listener.onTokens(event.numTokens);
           else listener.onEnd(event.outcome);

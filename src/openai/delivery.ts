@@ -60,8 +60,11 @@ export abstract class Delivery implements Usage {
     });
   }
 
-  /** Submits `plans`: the answers to one prompt. Choices are numbered in the order of submission. */
-  submit(model: LiveModel, plans: readonly AnswerPlan[]): void {
+  /**
+   * Submits `plans`: the answers to one prompt of a request received `waitedMs` ago. Choices are numbered
+   * in the order of submission.
+   */
+  submit(model: LiveModel, plans: readonly AnswerPlan[], waitedMs: number): void {
     this.#promptTokens += plans[0]?.spec.promptTokens ?? 0;
     for (const plan of plans) {
       const index = this.choices.length;
@@ -74,7 +77,7 @@ export abstract class Delivery implements Usage {
         onEnd: (outcome) => this.#ended(index, outcome),
         onFail: () => this.#fail(index, 'abort', ENDED_BY_SERVER),
       };
-      const request = model.submit(plan.spec, listener);
+      const request = model.submit(plan.spec, listener, waitedMs);
       this.choices.push({ plan, request, due: 0, sent: 0, chars: 0, bursts: [], ended: false });
     }
   }

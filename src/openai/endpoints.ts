@@ -143,7 +143,9 @@ export class Endpoints {
     req.delivery = delivery;
     if (reply.raw.destroyed) delivery.cancel();
     else onClientGone(reply.raw, () => delivery.cancel());
-    if (!reply.raw.destroyed) for (const answers of plans) delivery.submit(model, answers);
+    const waitedMs = performance.now() - req.receivedAtMs;
+    if (!reply.raw.destroyed)
+      for (const answers of plans) delivery.submit(model, answers, waitedMs);
     const report = await delivery.done;
     if (report.reason === 'abort' && !reply.sent) reply.hijack();
     return report;

@@ -18,8 +18,11 @@ export interface LiveModel {
   readonly created: number;
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
-  /** A request arrives now. The listener is told from later turns of the event loop only. */
-  submit(spec: RequestSpec, listener: RequestListener): LiveRequest;
+  /**
+   * A request that was received `waitedMs` ago. The listener is told from later turns of the event loop
+   * only.
+   */
+  submit(spec: RequestSpec, listener: RequestListener, waitedMs: number): LiveRequest;
   /** Told the text behind a request before it is submitted, where somebody keeps texts. */
   readonly onPrompt?: (spec: RequestSpec, text: string) => void;
 }

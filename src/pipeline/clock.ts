@@ -13,6 +13,8 @@
 import { NS_PER_MS, type TimeNs } from '../core/units.js';
 
 export interface Clock {
+  /** Simulated seconds per second of wall time, where the two are tied. */
+  readonly speed?: number;
   /** Simulated time now. */
   now(): TimeNs;
   /** Asks for one call of `wake` when `at` is reached, in a later turn of the event loop; replaces what was asked before. */
@@ -37,7 +39,6 @@ export class WallClock implements Clock {
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
 
-  /** @param speed simulated seconds per second of wall time. */
   constructor(readonly speed = 1) {}
 
   now(): TimeNs {

@@ -39,7 +39,12 @@ export interface ClusterCounts {
 }
 
 type Command =
-  | { readonly kind: 'submit'; readonly spec: RequestSpec; readonly stream: RequestStream }
+  | {
+      readonly kind: 'submit';
+      readonly spec: RequestSpec;
+      readonly waitedMs: number;
+      readonly stream: RequestStream;
+    }
   | { readonly kind: 'cancel'; readonly stream: RequestStream };
 
 /** Wall milliseconds an unpaced engine may hold the event loop before others get a turn. */
@@ -102,11 +107,15 @@ export class LiveCluster {
     return this.#streams.size;
   }
 
-  /** One request: submitted when subscribed to, cancelled when unsubscribed from before its end. */
-  request$(spec: RequestSpec): Observable<RequestEvent> {
+  /**
+   * One request: submitted when subscribed to, cancelled when unsubscribed from before its end.
+   *
+   * @param waitedMs wall time since it was received: part of its simulated input latency
+   */
+  request$(spec: RequestSpec, waitedMs = 0): Observable<RequestEvent> {
     return new Observable((subscriber) => {
       const stream = new RequestStream(subscriber);
-      this.#commands.next({ kind: 'submit', spec, stream });
+      this.#commands.next({ kind: 'submit', spec, waitedMs, stream });
       return () => {
         if (!stream.ended) this.#commands.next({ kind: 'cancel', stream });
       };
@@ -151,7 +160,8 @@ export class LiveCluster {
     const { stream } = command;
     if (command.kind === 'submit') {
       this.#counts.submitted++;
-      stream.handle = this.#engine.submit(at, command.spec);
+      const waitedNs = Math.floor(command.waitedMs * NS_PER_MS * (this.#clock.speed ?? 0));
+      stream.handle = this.#engine.submit(at, command.spec, waitedNs);
       this.#streams.set(stream.handle, stream);
     } else this.#engine.cancel(at, stream.handle);
     this.#arm();

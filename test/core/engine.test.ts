@@ -42,6 +42,29 @@ describe('the engine', () => {
     expect(told).toEqual(['1.5 #0 × 1', '2.5 #0 × 1', '3.5 #0 × 1', '3.5 #0 length after 3']);
   });
 
+  it('counts what a live server spent on reading a request as part of its input latency', () => {
+    const seen: number[][] = [];
+    const engine = createEngine({
+      instances: [smallInstance()],
+      router: 'round_robin',
+      seed: 0,
+      inputLatencyNs: 3e6,
+      tracer: {
+        requestFinish: ({ arrivedAt, scheduledAt, firstTokenAt }) =>
+          seen.push([arrivedAt, scheduledAt!, firstTokenAt!].map((ns) => ns / 1e6)),
+      },
+    });
+    const one = { promptTokens: 4, maxTokens: 1 };
+    engine.submit(10e6, one, 2e6);
+    engine.submit(20e6, one, 50e6);
+    engine.advanceTo(Infinity);
+    // Of 3 ms, 2 have passed; and never more than 3.
+    expect(seen).toEqual([
+      [8, 11, 12],
+      [17, 20, 21],
+    ]);
+  });
+
   it('ends at the context window, saying so', () => {
     const { told } = run(smallInstance({ scheduler: { maxModelLen: 12 } }), (engine) => {
       engine.submit(0, { promptTokens: 10, maxTokens: 50, finishReason: 'stop' });

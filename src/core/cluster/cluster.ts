@@ -18,7 +18,7 @@ import type { RunReport } from '../metrics/report.js';
 import { RunMetrics } from '../metrics/run-metrics.js';
 import { NOWHERE, type Request, RequestTable } from '../request/request.js';
 import { Rng } from '../rng.js';
-import type { TimeNs } from '../units.js';
+import type { DurationNs, TimeNs } from '../units.js';
 import { Inbox } from './inbox.js';
 import { Instance } from './instance.js';
 import { reportOf, snapshotOf } from './instance-books.js';
@@ -86,11 +86,12 @@ export class Cluster implements Engine {
     return this.#table.numAlive;
   }
 
-  submit(at: TimeNs, spec: RequestSpec): RequestHandle {
-    invariant(at >= this.#now, 'a request arrives no earlier than now');
-    this.#startedAt ??= at;
-    const request = this.#table.open(at, spec, this.#maxModelLen);
-    const entersAt = at + this.#inputLatencyNs;
+  submit(at: TimeNs, spec: RequestSpec, waitedNs: DurationNs = 0): RequestHandle {
+    invariant(at >= this.#now, 'a request is submitted no earlier than now');
+    const arrivedAt = at - Math.min(waitedNs, this.#inputLatencyNs, at);
+    this.#startedAt ??= arrivedAt;
+    const request = this.#table.open(arrivedAt, spec, this.#maxModelLen);
+    const entersAt = arrivedAt + this.#inputLatencyNs;
     if (this.instances.length === 1) this.instances[0]!.enqueue(entersAt, request);
     else this.#unrouted.push(entersAt, request);
     return request.handle;

@@ -57,9 +57,10 @@ export class GivenTimes implements Engine {
     invariant(options.ttftNs >= 0 && options.itlNs >= 0, 'times are not negative');
   }
 
-  submit(at: TimeNs, spec: RequestSpec): RequestHandle {
-    invariant(at >= this.#now, 'a request arrives no earlier than now');
-    const request = this.#table.open(at, spec, this.options.maxModelLen);
+  submit(at: TimeNs, spec: RequestSpec, waitedNs: DurationNs = 0): RequestHandle {
+    invariant(at >= this.#now, 'a request is submitted no earlier than now');
+    const { ttftNs, maxModelLen } = this.options;
+    const request = this.#table.open(at - Math.min(waitedNs, ttftNs, at), spec, maxModelLen);
     request.instance = 0;
     this.#due.push(at, request);
     return request.handle;
@@ -129,7 +130,7 @@ export class GivenTimes implements Engine {
       knownTokens: request.known,
     });
     const times = this.options.timesOf?.(request.index);
-    this.#due.push(request.arrivedAt + (times?.ttftNs ?? ttftNs), request);
+    this.#due.push(Math.max(at, request.arrivedAt + (times?.ttftNs ?? ttftNs)), request);
   }
 
   #token(request: Request, at: TimeNs): void {
