@@ -17,9 +17,11 @@
  * @see Hu et al., LoRA (arXiv 2106.09685); Chen et al., Punica (arXiv 2310.18547)
  */
 
-import type { StepCost, StepShape } from '../engine.js';
+import type { LoraConfig, StepCost, StepShape } from '../engine.js';
+import { ConfigError } from '../errors.js';
 import { hostLinkOf } from '../model/gpu.js';
 import { numAttentionLayers } from '../model/model-shape.js';
+import type { PoolOptions } from '../scenario.js';
 import { type Bytes, onClock, type Seconds, type Ticks } from '../units.js';
 import { attentionMatrices, type Deployment } from './layers.js';
 import { LazyTable } from './lazy-table.js';
@@ -167,4 +169,49 @@ export class LoraStepCost implements StepCost {
   stepsAlike(shape: StepShape): number {
     return this.model.stepsAlike?.(shape) ?? Number.POSITIVE_INFINITY;
   }
+}
+
+/** Ranks vLLM has kernels for. */
+const LORA_RANKS = [1, 8, 16, 32, 64, 128, 256, 320, 512];
+const DEFAULT_LORA_RANK = 16;
+
+/**
+ * What was asked for; `undefined`: no adapters.
+ *
+ * @throws {ConfigError}
+ */
+export function loraOf({
+  enableLora,
+  maxLoras,
+  maxLoraRank,
+  maxCpuLoras,
+}: PoolOptions): LoraShape | undefined {
+  const given = Object.entries({ maxLoras, maxLoraRank, maxCpuLoras }).find(([, n]) => n);
+  if (!enableLora && given) {
+    throw new ConfigError('--enable-lora', 'to be on beside other LoRA options', enableLora);
+  }
+  if (!enableLora) return undefined;
+  const rank = maxLoraRank ?? DEFAULT_LORA_RANK;
+  if (!LORA_RANKS.includes(rank)) {
+    throw new ConfigError('--max-lora-rank', `one of ${LORA_RANKS.join(', ')}`, rank);
+  }
+  return { maxLoras: maxLoras ?? 1, rank };
+}
+
+/** @throws {ConfigError} */
+export function loraConfig(
+  d: Deployment,
+  { maxLoras, rank }: LoraShape,
+  options: PoolOptions,
+): LoraConfig {
+  const { maxCpuLoras = maxLoras } = options;
+  if (maxCpuLoras < maxLoras) {
+    throw new ConfigError('--max-cpu-loras', `at least --max-loras, ${maxLoras}`, maxCpuLoras);
+  }
+  return {
+    maxLoras,
+    maxCpuLoras,
+    loadTicks: onClock(loadSeconds(d, rank)),
+    fetchTicks: onClock(fetchSeconds(d, rank)),
+  };
 }

@@ -6,12 +6,13 @@
  * pools without touching a disk.
  */
 
-import type { LoraConfig, SchedulerConfig, StepCost } from '../engine.js';
+import type { SchedulerConfig, StepCost } from '../engine.js';
 import { ConfigError } from '../errors.js';
 import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
 import { Rng } from '../rng.js';
-import type { PoolOptions, PoolSpec } from '../scenario.js';
-import { type DurationNs, GIB, NS_PER_S, nsFromMs, onClock, type Seconds } from '../units.js';
+import type { PoolSpec } from '../scenario.js';
+import { type DurationNs, GIB, NS_PER_S, nsFromMs, type Seconds } from '../units.js';
+import { engineIn, schedulesAhead } from './async-scheduling.js';
 import { linksDirectly } from './collectives.js';
 import type { Drafter, Drafting } from './drafting.js';
 import { efficiencyFor } from './efficiency.js';
@@ -22,7 +23,7 @@ import { type KvCapacity, kvCapacity } from './kv-capacity.js';
 import { kvTiersOf } from './kv-tiers.js';
 import type { Deployment } from './layers.js';
 import { engineLimits, type Limits } from './limits.js';
-import { fetchSeconds, type LoraShape, loadSeconds } from './lora.js';
+import { loraConfig, loraOf } from './lora.js';
 import { resolvePrecision } from './precision.js';
 import { analyticCost, resolveSpeculation } from './speculation.js';
 import type { TableInUse } from './table/tabled-pool.js';
@@ -67,11 +68,11 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     expertParallel: options.enableExpertParallel ?? false,
   };
   checkLayout(model, layout);
-  const asynchronous = asyncScheduling(pool, layout, data.engine);
-  const engine = engineIn(data.engine, asynchronous && pool.speculation?.method !== 'ngram');
   const efficiency = efficiencyFor(data.efficiency, gpu, data.engine);
   const precision = resolvePrecision(model, gpu, efficiency, options);
   notes.push(...precision.notes);
+  const asyncScheduling = schedulesAhead(pool, layout, data.engine, notes);
+  const engine = engineIn(data.engine, asyncScheduling);
   const routing = expertRouting(pool, seed);
   const lora = loraOf(options);
   const deployment: Deployment = {
@@ -85,7 +86,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     ...(lora && { lora }),
   };
   const limits = engineLimits(options, data.engine, gpu);
-  const speculation = resolveSpeculation(pool, deployment, asynchronous, notes);
+  const speculation = resolveSpeculation(pool, deployment, notes);
   const { drafting } = speculation;
   const kv = kvCapacity(deployment, limits, drafting?.drafter);
   const numGpuBlocks = options.numGpuBlocksOverride ?? kv.numBlocks;
@@ -116,6 +117,7 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     watermark: options.watermark ?? 0,
     prefillScheduleInterval: options.prefillScheduleInterval ?? 1,
     policy: options.schedulingPolicy ?? 'fcfs',
+    asyncScheduling,
     ...speculation.scheduler,
     pipelineParallelSize: layout.pp,
     ...(lora && { lora: loraConfig(deployment, lora, options) }),
@@ -139,40 +141,6 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     notes,
     level: 'analytic',
     expectedErrors: expectedErrors(data.errors ?? [], deployment),
-  };
-}
-
-/** Ranks vLLM has kernels for. */
-const LORA_RANKS = [1, 8, 16, 32, 64, 128, 256, 320, 512];
-const DEFAULT_LORA_RANK = 16;
-
-function loraOf({ enableLora, maxLoras, maxLoraRank, maxCpuLoras }: PoolOptions) {
-  const given = Object.entries({ maxLoras, maxLoraRank, maxCpuLoras }).find(([, n]) => n);
-  if (!enableLora && given) {
-    throw new ConfigError('--enable-lora', 'to be on beside other LoRA options', enableLora);
-  }
-  if (!enableLora) return undefined;
-  const rank = maxLoraRank ?? DEFAULT_LORA_RANK;
-  if (!LORA_RANKS.includes(rank)) {
-    throw new ConfigError('--max-lora-rank', `one of ${LORA_RANKS.join(', ')}`, rank);
-  }
-  return { maxLoras: maxLoras ?? 1, rank };
-}
-
-function loraConfig(
-  d: Deployment,
-  { maxLoras, rank }: LoraShape,
-  options: PoolOptions,
-): LoraConfig {
-  const { maxCpuLoras = maxLoras } = options;
-  if (maxCpuLoras < maxLoras) {
-    throw new ConfigError('--max-cpu-loras', `at least --max-loras, ${maxLoras}`, maxCpuLoras);
-  }
-  return {
-    maxLoras,
-    maxCpuLoras,
-    loadTicks: onClock(loadSeconds(d, rank)),
-    fetchTicks: onClock(fetchSeconds(d, rank)),
   };
 }
 
@@ -239,25 +207,6 @@ function expertRouting({ model, options }: PoolSpec, seed: number): ExpertRoutin
   const random = new Rng(seed).stream('experts');
   return new SkewedRouting(drawPopularity({ numExperts, perToken }, expertLoadImbalance, random));
 }
-
-/** Stages have batches in flight already: the two are alternatives. */
-function asyncScheduling({ options }: PoolSpec, { pp }: Layout, engine: EngineProfile): boolean {
-  if (pp > 1 && options.asyncScheduling) {
-    throw new ConfigError(
-      '--async-scheduling',
-      'a single pipeline stage',
-      `--pipeline-parallel-size ${pp}`,
-      'with stages, batches are in flight as it is: leave --async-scheduling out',
-    );
-  }
-  return pp === 1 && (options.asyncScheduling ?? engine.defaults.asyncScheduling);
-}
-
-/** The engine as it is when it schedules ahead, or does not: the CPU's time is hidden or added. */
-const engineIn = (engine: EngineProfile, asynchronous: boolean): EngineProfile =>
-  asynchronous === engine.defaults.asyncScheduling
-    ? engine
-    : { ...engine, ...engine.hostInOtherMode };
 
 /** Ranks with experts in common wait for each other; those of a dense model are replicas. */
 const stepsTogether = ({ model, layout }: Deployment): boolean =>

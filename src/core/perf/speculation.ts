@@ -1,7 +1,6 @@
 /** What speculation means for an instance: its scheduler's options, who drafts, and what to tell the user. */
 
 import type { SchedulerConfig, StepCost, StepShape } from '../engine.js';
-import { ConfigError } from '../errors.js';
 import type { PoolSpec, SpeculationSpec, SpeculativeMethod } from '../scenario.js';
 import { DEFAULT_ACCEPTANCE } from '../sched/acceptance.js';
 import { type Drafting, draftingOf } from './drafting.js';
@@ -11,10 +10,7 @@ import { SpeculativeStepCost } from './speculative-cost.js';
 import { AnalyticStepCost } from './step-cost.js';
 
 export interface ResolvedSpeculation {
-  readonly scheduler: Pick<
-    SchedulerConfig,
-    'asyncScheduling' | 'numSpeculativeTokens' | 'speculativeMethod'
-  >;
+  readonly scheduler: Pick<SchedulerConfig, 'numSpeculativeTokens' | 'speculativeMethod'>;
   /** Absent without speculation. */
   readonly drafting?: Drafting;
 }
@@ -31,32 +27,17 @@ const SCHEDULED_AS = {
   mtp: 'eagle',
 } as const satisfies Record<SpeculativeMethod, SchedulerConfig['speculativeMethod']>;
 
-/**
- * @param asyncScheduling as it would be without speculation
- * @throws {ConfigError} for what an engine would refuse at its start
- */
+/** @throws {ConfigError} for what an engine would refuse at its start */
 export function resolveSpeculation(
-  { options, speculation }: PoolSpec,
+  { speculation }: PoolSpec,
   target: Deployment,
-  asyncScheduling: boolean,
   notes: string[],
 ): ResolvedSpeculation {
-  if (!speculation) return { scheduler: { asyncScheduling, numSpeculativeTokens: 0 } };
+  if (!speculation) return { scheduler: { numSpeculativeTokens: 0 } };
   const { method, numSpeculativeTokens } = speculation;
-  // Its drafts are made of tokens on the CPU, which an asynchronous step does not have yet.
-  const synchronous = method === 'ngram';
-  if (synchronous && options.asyncScheduling) {
-    throw new ConfigError(
-      '--async-scheduling',
-      'false with ngram, as in vLLM: its drafts wait for the tokens of the step before',
-      true,
-    );
-  }
-  if (synchronous && asyncScheduling) notes.push('ngram turns asynchronous scheduling off');
   notes.push(...speculationNotes(speculation, target));
   return {
     scheduler: {
-      asyncScheduling: asyncScheduling && !synchronous,
       numSpeculativeTokens,
       speculativeMethod: SCHEDULED_AS[method],
     },
