@@ -164,17 +164,20 @@ export function checkPoint(row: Row, axes: readonly string[], at: readonly numbe
     row.refuse('prefill_history', '0 without prompt tokens', history);
 }
 
+/** What a table says of itself, under the names of its fields. */
+export const metaFields = (meta: PerfTableMeta): Readonly<Record<MetaField, string | number>> => ({
+  model: meta.model,
+  hardware: meta.hardware,
+  tensor_parallel_size: meta.tensorParallelSize,
+  dtype: meta.dtype,
+  quantization: meta.quantization,
+  kv_cache_dtype: meta.kvCacheDtype,
+  engine: meta.engine,
+  source: meta.source,
+});
+
 export function perfTableText({ meta, operators }: PerfTable): string {
-  const said: Readonly<Record<MetaField, string | number>> = {
-    model: meta.model,
-    hardware: meta.hardware,
-    tensor_parallel_size: meta.tensorParallelSize,
-    dtype: meta.dtype,
-    quantization: meta.quantization,
-    kv_cache_dtype: meta.kvCacheDtype,
-    engine: meta.engine,
-    source: meta.source,
-  };
+  const said = metaFields(meta);
   const lines = [
     TITLE,
     ...META_FIELDS.map((field) => `# ${field}: ${said[field]}`),

@@ -3,6 +3,7 @@
 import type { AxisRange, OperatorCheck } from '../../core/perf/table/check-table.js';
 import { numPoints } from '../../core/perf/table/perf-table.js';
 import { labelOf } from '../../core/perf/table/tabled-pool.js';
+import { metaFields } from '../../files/perf-table.js';
 import { grouped, short, table } from '../../report/format.js';
 import type { Json } from '../../report/result-json.js';
 import type { CheckedTable } from './tables.js';
@@ -63,14 +64,7 @@ const unusedLine = ({ operator }: OperatorCheck): string =>
 
 export const tableJson = ({ path, table: { meta }, operators, leftOut }: CheckedTable): Json => ({
   file: path ?? null,
-  model: meta.model,
-  hardware: meta.hardware,
-  tensor_parallel_size: meta.tensorParallelSize,
-  dtype: meta.dtype,
-  quantization: meta.quantization,
-  kv_cache_dtype: meta.kvCacheDtype,
-  engine: meta.engine,
-  source: meta.source,
+  ...metaFields(meta),
   left_out: leftOut,
   operators: operators.map((check) => ({
     operator: check.operator,

@@ -2,7 +2,8 @@
  * One instance in time: it makes schedule calls at the boundaries between steps, and lets runs of
  * equal steps pass as one event.
  *
- *   boundary            take commands due, and KV that has been loaded, schedule one call, see how often it repeats (the run)
+ *   boundary            take commands due, and KV that has been loaded; schedule one call, see how
+ *                       often it repeats (the run)
  *   inside a run        nothing is touched; a command cuts the run at the end of the step under way
  *   end of the run      its last batch is delivered: tokens, ends; then the next boundary
  *
