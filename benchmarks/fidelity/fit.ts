@@ -5,9 +5,11 @@
  * rows that describe something else do not pull. Groups of rows (source × GPU × engine × metric) weigh
  * by the square root of their size, TTFT a third. Priors keep each constant near what operator tables say.
  * Derivatives cost a simulation per constant and case, so one Jacobian serves several steps, and every
- * cross-validation: simulations say what a step gains, and it is shortened until it gains.
+ * cross-validation. Simulations are rough (who is admitted when, changes by whole requests), so derivatives only propose:
+ * each step is tried at several dampings (Levenberg–Marquardt), and simulations say which of them gains most.
  */
 
+import { efficiencyFor } from '../../src/core/perf/efficiency.js';
 import type { Case, Comparison } from './case.js';
 import type { Model } from './parameters.js';
 import { replay } from './replay.js';
@@ -63,9 +65,10 @@ export function linearise(
   );
   model.parameters.forEach((p, k) => {
     if (p.frozen) return;
-    const touched = cases.filter((c) => concerns(p.name, c, model));
     const down = values[k]! * Math.exp(STEP) > p.max;
     const moved = values.map((v, i) => (i === k ? v * Math.exp(down ? -STEP : STEP) : v));
+    const differs = differenceOf(model, values, moved);
+    const touched = cases.filter((c) => differs(c) && usedBy(p.name, c));
     for (const r of residualsOf(touched, model, moved)) {
       const before = at.get(r.comparison);
       if (before !== undefined)
@@ -81,56 +84,74 @@ const MOST_STEPS = 6;
 /** A step that gains less than this share of the objective is the last. */
 const LEAST_GAIN = 1e-3;
 
+/** Shares of the diagonal added to it: from a whole Gauss–Newton step to a short one down the gradient. */
+const DAMPINGS = [0, 0.3, 3, 30];
+
 /**
- * Goes downhill from `l` on the cases that are kept, with the Jacobian of `l`: every step is simulated, and halved up to
- * three times until the objective falls.
+ * Goes downhill from `l` on the cases that are kept, with the Jacobian of `l`: every step is simulated at each damping, and
+ * the best is taken, until none gains.
  */
 export function descend(l: Linearised, cases: readonly Case[], model: Model): Linearised {
   const kept = new Set(cases.flatMap((c) => c.comparisons));
   let here: Linearised = { ...l, residuals: l.residuals.filter((r) => kept.has(r.comparison)) };
   let now = objective(here.residuals, model, here.values);
   for (let i = 0; i < MOST_STEPS; i++) {
-    const goal = step(here, model);
     const before = now;
-    for (const share of [1, 0.5, 0.25, 0.125]) {
-      const values = here.values.map((v, k) => v * (goal[k]! / v) ** share);
+    const from = here;
+    for (const damping of DAMPINGS) {
+      const values = step(from, model, damping);
       const residuals = residualsOf(cases, model, values);
       const found = objective(residuals, model, values);
       if (found >= now) continue;
-      here = { ...here, values, residuals };
+      here = { ...from, values, residuals };
       now = found;
-      break;
     }
     if (now > before * (1 - LEAST_GAIN)) break;
   }
   return here;
 }
 
-/** Whether a parameter can change a case at all: spares most of the simulations of a Jacobian. */
-function concerns(name: string, c: Case, model: Model): boolean {
-  const [kind, key] = name.split('.', 2);
-  if (kind === 'engine') {
-    const profile = model.perfData(
-      c.engine,
-      model.parameters.map((p) => p.start),
-    ).engine;
-    return (
-      name.startsWith(`engine.${profile.name}@${profile.since}.`) &&
-      (!name.includes('smallExpert') || c.model.moe !== undefined)
-    );
-  }
-  if (key?.startsWith('moe')) return c.model.moe !== undefined;
-  if (key?.includes('educe') || key?.startsWith('link') || key?.startsWith('nccl'))
-    return (c.options.tensorParallelSize ?? 1) > 1 || (c.options.dataParallelSize ?? 1) > 1;
-  if (key?.startsWith('latent')) return c.model.mla !== undefined;
-  if (key === 'expertComputeWeightOnly') return c.precision !== '16-bit';
-  if (key?.endsWith('8') || key?.endsWith('4') || key === 'quantSeconds')
+/** Whether a case has other constants with `moved` than with `values`: spares most of the simulations of a Jacobian. */
+function differenceOf(
+  model: Model,
+  values: readonly number[],
+  moved: readonly number[],
+): (c: Case) => boolean {
+  const found = new Map<string, boolean>();
+  const constantsOf = (c: Case, v: readonly number[]): string => {
+    const { engine, efficiency } = model.perfData(c.engine, v);
+    return JSON.stringify([engine, efficiencyFor(efficiency, c.gpu, engine)]);
+  };
+  return (c) => {
+    const key = `${c.engine} on ${c.gpu.name}`;
+    const known = found.get(key);
+    if (known !== undefined) return known;
+    const differs = constantsOf(c, values) !== constantsOf(c, moved);
+    found.set(key, differs);
+    return differs;
+  };
+}
+
+/** Whether a case computes with a parameter that it has. */
+function usedBy(name: string, c: Case): boolean {
+  const [kind, ...rest] = name.split('.');
+  const key = rest.at(-1)!;
+  const ranks = Math.max(c.options.tensorParallelSize ?? 1, c.options.dataParallelSize ?? 1);
+  if (key.startsWith('moe') || key.startsWith('smallExpert')) return c.model.moe !== undefined;
+  if (/educe|^link|^nccl|^switch/.test(key)) return ranks > 1;
+  if (key.startsWith('latent')) return c.model.mla !== undefined;
+  if (key === 'inputLatencySeconds' || key === 'tokenizingSecondsPerToken')
+    return c.load.kind !== 'step' && c.options.inputLatencyMs === undefined;
+  if (key === 'dispatchSecondsPerLayer' || key === 'dispatchFactor') return c.load.kind !== 'step';
+  if (key === 'samplingBytesPerLogit') return !c.greedy;
+  if (kind === 'engine') return true;
+  if (key === 'expertComputeWeightOnly' || key === 'quantSeconds' || /[84]$/.test(key))
     return c.precision !== '16-bit';
   return true;
 }
 
-/** One Gauss–Newton step from where `l` stands: the moved values, each at most a factor of e away. */
-function step(l: Linearised, model: Model): number[] {
+/** One damped Gauss–Newton step from where `l` stands: the moved values, each at most a factor of e away. */
+function step(l: Linearised, model: Model, damping: number): number[] {
   const n = model.parameters.length;
   const a = Array.from({ length: n }, () => new Float64Array(n));
   const b = new Float64Array(n);
@@ -149,6 +170,7 @@ function step(l: Linearised, model: Model): number[] {
     const prior = 1 / p.sigma ** 2;
     a[j]![j]! += prior;
     b[j]! -= prior * Math.log(l.values[j]! / p.prior);
+    a[j]![j]! *= 1 + damping;
   });
   const delta = solve(a, b);
   return model.parameters.map((p, j) => {

@@ -53,6 +53,11 @@ const PRIORS = (
   }
 ).values;
 
+/** Values of overrides that operator tables say something about. */
+const VALUES: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
+  switchLinkFraction: [0.06, 1],
+};
+
 const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
   hostSecondsPerStep: [0.4, 1],
   hostSecondsPerSequence: [0.6, 1],
@@ -60,6 +65,7 @@ const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number
   softnessFactor: [0.25, 5],
   dispatchSecondsPerLayer: [0.4, 1],
   inputLatencySeconds: [0.3, 1],
+  tokenizingSecondsPerToken: [0.5, 1],
   smallExpertMemory: [0.25, 1],
   smallExpertSeconds: [0.5, 1],
   samplingBytesPerLogit: [0.7, 5000],
@@ -83,7 +89,7 @@ export class Model {
     this.#efficiency.overrides.forEach((override, i) => {
       if (override.gpus) return;
       for (const [name, value] of Object.entries(override.values ?? {}))
-        add(`value.${i}.${name}`, value, [2, 1]);
+        add(`value.${i}.${name}`, value, VALUES[name] ?? [2, 1]);
       for (const [name, value] of Object.entries(override.factors))
         add(`factor.${i}.${name}`, value, [0.5, 2]);
     });

@@ -83,6 +83,7 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
     router: 'round_robin',
     seed: 1,
     inputLatencyNs: pool.inputLatencyNs,
+    tokenizingNsPerToken: pool.tokenizingNsPerToken,
     workload: workloadOf(load),
   });
   if (report.completed < load.numRequests)

@@ -143,6 +143,7 @@ export function start(composition: Omit<Composition, 'warnings'>, options: RunOp
     router,
     seed,
     inputLatencyNs: pools[0]!.inputLatencyNs,
+    tokenizingNsPerToken: pools[0]!.tokenizingNsPerToken,
     workload: offered,
     tracers,
     exact,

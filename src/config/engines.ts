@@ -107,6 +107,7 @@ function readGeneration(name: string, f: Fields): EngineProfile {
     dispatchSecondsPerLayer: f.number('dispatch_s_per_layer'),
     graphTokens: f.number('graph_tokens'),
     inputLatencySeconds: f.number('input_latency_s'),
+    tokenizingSecondsPerToken: f.number('tokenizing_s_per_token'),
     smallExpertMemory: f.number('small_expert_memory'),
     smallExpertSeconds: f.number('small_expert_s_per_layer'),
     samplingBytesPerLogit: f.number('sampling_bytes_per_logit'),

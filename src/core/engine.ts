@@ -262,8 +262,10 @@ export interface EngineOptions {
   /** Chooses an instance for each request; the names are those of `cluster/routers`. */
   readonly router: string;
   readonly seed: number;
-  /** HTTP and tokenising: from arrival until the scheduler sees a request. TTFT counts it. */
+  /** HTTP and hand-over: from arrival until the scheduler sees a request. TTFT counts it. */
   readonly inputLatencyNs: number;
+  /** Before that, tokenising: one thread for all, so a burst of prompts waits for it in turn. Absent: no time. */
+  readonly tokenizingNsPerToken?: number;
   readonly tracer: Tracer;
   /** Where latencies are counted; absent: a sketch of its own. */
   readonly metrics?: RunMetrics;

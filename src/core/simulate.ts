@@ -20,6 +20,7 @@ export interface SimulationOptions {
   readonly router: string;
   readonly seed: number;
   readonly inputLatencyNs: DurationNs;
+  readonly tokenizingNsPerToken?: number;
   readonly workload: Workload;
   readonly tracers?: readonly Tracer[];
   readonly slo?: Slo;
@@ -64,6 +65,7 @@ export class Simulation {
       router: options.router,
       seed: options.seed,
       inputLatencyNs: options.inputLatencyNs,
+      tokenizingNsPerToken: options.tokenizingNsPerToken ?? 0,
       metrics: this.#metrics,
       tracer: fanOut([loop, ...tracers]),
     });

@@ -19,6 +19,7 @@ export interface SteeredOptions {
   readonly router: string;
   readonly seed: number;
   readonly inputLatencyNs: DurationNs;
+  readonly tokenizingNsPerToken?: number;
   readonly detail: Detail;
   /** Events that may wait to be pulled. */
   readonly chunkSize?: number;

@@ -245,6 +245,7 @@ export function poolJson(pool: ResolvedPool): Json {
       scheduling_policy: scheduler.policy,
       async_scheduling: scheduler.asyncScheduling,
       input_latency_ms: pool.inputLatencyNs / 1e6,
+      tokenizing_us_per_token: pool.tokenizingNsPerToken / 1e3,
       speculative_config: spec.speculation ? speculativeConfigJson(spec.speculation) : null,
       ...(deployment.lora && {
         max_loras: deployment.lora.maxLoras,

@@ -65,6 +65,25 @@ describe('the engine', () => {
     ]);
   });
 
+  it('tokenises one prompt after the other, in the order of their arrival', () => {
+    const scheduledMs: number[] = [];
+    const engine = createEngine({
+      instances: [smallInstance()],
+      router: 'round_robin',
+      seed: 0,
+      inputLatencyNs: 1e6,
+      tokenizingNsPerToken: 5e5,
+      tracer: { requestFinish: ({ scheduledAt }) => scheduledMs.push(scheduledAt! / 1e6) },
+    });
+    const prompt = (promptTokens: number) => ({ promptTokens, maxTokens: 1 });
+    engine.submit(0, prompt(4));
+    engine.submit(0, prompt(6));
+    engine.submit(10e6, prompt(2));
+    engine.advanceTo(Infinity);
+    // 2 ms and then 3 ms of tokenising, each and 1 ms of hand-over; the third finds nobody before it.
+    expect(scheduledMs).toEqual([3, 6, 12]);
+  });
+
   it('ends at the context window, saying so', () => {
     const { told } = run(smallInstance({ scheduler: { maxModelLen: 12 } }), (engine) => {
       engine.submit(0, { promptTokens: 10, maxTokens: 50, finishReason: 'stop' });

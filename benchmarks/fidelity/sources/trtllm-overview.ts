@@ -33,14 +33,15 @@ export const trtllmOverview: Source = {
       model,
       gpu,
       engine,
-      options,
+      // Requests of the offline runs were tokenised before.
+      options: online ? options : { ...options, inputLatencyMs: 0 },
       noEvict: true,
       precision: precisionLabel(options),
     };
     if (row.metric === 'ttft') {
       const load: Load = { kind: 'batch', numRequests: 1, input: fixed(input), output: fixed(1) };
       return {
-        case: { ...base, options: { ...options, inputLatencyMs: 0 }, load },
+        case: { ...base, load },
         comparison: compare(row, 'ttft', 'ttft'),
       };
     }

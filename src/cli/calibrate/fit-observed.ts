@@ -102,6 +102,7 @@ function requestErrors(
     router,
     seed,
     inputLatencyNs: pool.inputLatencyNs,
+    tokenizingNsPerToken: pool.tokenizingNsPerToken,
     workload: maxConcurrency === undefined ? load : new ClosedLoop(load, maxConcurrency),
     tracers: [
       {

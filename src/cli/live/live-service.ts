@@ -274,6 +274,7 @@ function liveCluster(
           router,
           seed,
           inputLatencyNs: first.inputLatencyNs,
+          tokenizingNsPerToken: first.tokenizingNsPerToken,
           tracer,
         });
   return new LiveCluster({

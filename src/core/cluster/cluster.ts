@@ -53,6 +53,9 @@ export class Cluster implements Engine {
   readonly #table = new RequestTable();
   readonly #router: Router;
   readonly #inputLatencyNs: number;
+  readonly #tokenizingNsPerToken: number;
+  /** Until when the prompts that came so far keep the tokenizer busy. */
+  #tokenizedAt: TimeNs = DOUBLE_ZERO;
   /** Arrivals that have not been routed yet; empty when there is one instance. */
   readonly #unrouted = new Inbox();
   /** Cancellations announced before it was known which instance they will concern. */
@@ -65,6 +68,7 @@ export class Cluster implements Engine {
     invariant(options.instances.length > 0, 'a cluster has an instance');
     this.metrics = options.metrics ?? new RunMetrics(undefined, false);
     this.#inputLatencyNs = options.inputLatencyNs;
+    this.#tokenizingNsPerToken = options.tokenizingNsPerToken ?? 0;
     const rng = new Rng(options.seed);
     this.#router = routerNamed(options.router).create(rng.stream('router'));
     this.#maxModelLen = Math.max(...options.instances.map((i) => i.scheduler.maxModelLen));
@@ -91,10 +95,17 @@ export class Cluster implements Engine {
     const arrivedAt = at - Math.min(waitedNs, this.#inputLatencyNs, at);
     this.#startedAt ??= arrivedAt;
     const request = this.#table.open(arrivedAt, spec, this.#maxModelLen);
-    const entersAt = arrivedAt + this.#inputLatencyNs;
+    const entersAt = this.#tokenized(arrivedAt, spec.promptTokens) + this.#inputLatencyNs;
     if (this.instances.length === 1) this.instances[0]!.enqueue(entersAt, request);
     else this.#unrouted.push(entersAt, request);
     return request.handle;
+  }
+
+  /** When the tokenizer is through with a prompt: it takes them in the order of their arrival. */
+  #tokenized(arrivedAt: TimeNs, promptTokens: number): TimeNs {
+    const startsAt = Math.max(arrivedAt, this.#tokenizedAt);
+    this.#tokenizedAt = startsAt + Math.round(promptTokens * this.#tokenizingNsPerToken);
+    return this.#tokenizedAt;
   }
 
   cancel(at: TimeNs, handle: RequestHandle): void {

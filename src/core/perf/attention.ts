@@ -60,7 +60,8 @@ export function attentionCost(d: Deployment): AttentionCost {
   const bandwidth = gpu.memoryBytesPerS * e.kvMemory;
   const queryHeadsPerKvHead = m.mla ? 1 : Math.max(1, m.numHeads / m.numKvHeads);
   const reads = 1 + e.kvReread * (queryHeadsPerKvHead - 1);
-  const perToken = Math.max((reads * bytesPerToken) / bandwidth, decodeFlop / flops);
+  const unpacking = precision.unpacksKv ? (cached * e.kvUnpackFlop) / precision.plain.peak : 0;
+  const perToken = Math.max((reads * bytesPerToken) / bandwidth, decodeFlop / flops) + unpacking;
   const stateBytes = (2 * (m.linearAttention?.stateBytesPerSeq ?? 0)) / layout.tp;
   const statePerToken = (1.5 * stateBytes) / flops; // 6 FLOP per 4-byte state element, read and written
   return {
@@ -74,7 +75,7 @@ export function attentionCost(d: Deployment): AttentionCost {
     token: (layers * e.attentionDiagonalPairs * pairFlop) / flops + statePerToken,
     pair: (full * pairFlop) / flops,
     windowPair: (windowed * pairFlop) / flops,
-    history: (full * bytesPerToken) / bandwidth,
+    history: full * (bytesPerToken / bandwidth + unpacking),
     work: {
       kvBytesPerToken: full * bytesPerToken,
       windowKvBytesPerToken: windowed * bytesPerToken,

@@ -3,7 +3,8 @@
  *
  * One form for one-shot and ring regimes: latency and transfer joined by a soft corner below 1, which
  * is what tables of the custom all-reduce kernel show between 8 KB and 64 MB. A ring moves
- * 2·(n−1)/n of the message per GPU; gathering moves (n−1)/n.
+ * 2·(n−1)/n of the message per GPU; gathering moves (n−1)/n. A switch that adds up what passes
+ * through it (NVLink SHARP) takes the message once from every GPU and hands the sum back.
  */
 
 import type { GpuSpec } from '../model/gpu.js';
@@ -18,7 +19,10 @@ export function allReduce(
   bytes: Bytes,
   ranks: number,
 ): Operator {
-  return collective(k, name, count, (2 * (ranks - 1) * bytes) / ranks, ranks);
+  const ring = fastest(k, (2 * (ranks - 1) * bytes) / ranks, ranks);
+  const inSwitch = throughSwitch(k, bytes, ranks);
+  const path = inSwitch && inSwitch.seconds < ring.seconds ? inSwitch : ring;
+  return operatorOf(path, name, count);
 }
 
 /** Every rank ends with all of `bytes` (gather), or sends each peer its part (all-to-all). */
@@ -43,12 +47,18 @@ function collective(
   linkBytes: Bytes,
   ranks: number,
 ): Operator {
-  const { seconds, transfer, constants } = fastest(k, linkBytes, ranks);
+  return operatorOf(fastest(k, linkBytes, ranks), name, count);
+}
+
+function operatorOf(path: Path, name: string, count: number): Operator {
+  const { seconds, transfer, linkBytes, constants } = path;
   const bound = transfer > seconds / 2 ? 'link' : 'latency';
   return { name, count, flop: 0, bytes: 0, linkBytes, seconds, bound, peak: 0, constants };
 }
 
 interface Path {
+  /** What leaves a GPU, and what reaches it. */
+  readonly linkBytes: Bytes;
   readonly seconds: Seconds;
   /** Of them, moving bytes. */
   readonly transfer: Seconds;
@@ -60,7 +70,7 @@ function fastest({ gpu, efficiency: e }: Kernels, linkBytes: Bytes, ranks: numbe
   const further = Math.max(0, ranks - 2);
   const path = (alpha: Seconds, fraction: number, softness: number, constants: string[]): Path => {
     const transfer = linkBytes / (gpu.link.bytesPerS * fraction);
-    return { seconds: softMax(alpha, transfer, softness), transfer, constants };
+    return { linkBytes, seconds: softMax(alpha, transfer, softness), transfer, constants };
   };
   const nccl = e.ncclSeconds + e.ncclSecondsPerRank * further;
   if (!linksDirectly(gpu, ranks)) {
@@ -72,6 +82,23 @@ function fastest({ gpu, efficiency: e }: Kernels, linkBytes: Bytes, ranks: numbe
   return small.seconds < large.seconds ? small : large;
 }
 
+/** NCCL leaves sums to the switch from this many ranks on (tables of NCCL 2.27 on H100: with 8, not with 4). */
+const SWITCH_RANKS = 5;
+
+/** Sums made by the switch, where hardware and the engine's libraries do that. */
+function throughSwitch(
+  { gpu, efficiency: e }: Kernels,
+  bytes: Bytes,
+  ranks: number,
+): Path | undefined {
+  if (e.switchLinkFraction === 0 || ranks < SWITCH_RANKS || gpu.link.kind !== 'nvlink')
+    return undefined;
+  const transfer = bytes / (gpu.link.bytesPerS * e.switchLinkFraction);
+  const seconds = softMax(e.switchSeconds, transfer, e.ncclSoftness);
+  return { linkBytes: bytes, seconds, transfer, constants: SWITCH };
+}
+
+const SWITCH = ['switch_seconds', 'switch_link_fraction'];
 const DIRECT = ['all_reduce_seconds', 'all_reduce_seconds_per_rank', 'link_fraction'];
 const NCCL = ['nccl_seconds', 'nccl_seconds_per_rank', 'nccl_link_fraction'];
 const PCIE = ['pcie_all_reduce_seconds', 'pcie_link_fraction'];

@@ -41,6 +41,8 @@ export interface Efficiency {
   readonly kvMemory: number;
   /** How much of the KV is read again for each further query head that shares it: 0 (once) to 1 (every head by itself). */
   readonly kvReread: number;
+  /** Converting a value of an fp8 cache in software, in FLOP at the 16-bit peak. */
+  readonly kvUnpackFlop: number;
   /** Attention kernels of a layer: launch, and per (sequence × KV head). */
   readonly attentionSeconds: number;
   readonly attentionSequenceSeconds: number;
@@ -57,6 +59,9 @@ export interface Efficiency {
   readonly ncclSecondsPerRank: number;
   readonly ncclLinkFraction: number;
   readonly ncclSoftness: number;
+  /** Sums made by the switch: latency, fraction of link bandwidth; 0: not made there. */
+  readonly switchSeconds: number;
+  readonly switchLinkFraction: number;
   /** The same over PCIe, where kernels cannot write to a peer directly: uncalibrated. */
   readonly pcieAllReduceSeconds: number;
   readonly pcieLinkFraction: number;
@@ -114,6 +119,7 @@ const FRACTIONS: readonly (keyof Efficiency)[] = [
   'attentionCompute',
   'linkFraction',
   'ncclLinkFraction',
+  'switchLinkFraction',
   'pcieLinkFraction',
   'moeMemory',
   'moeCompute',

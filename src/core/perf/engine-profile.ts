@@ -33,8 +33,10 @@ export interface EngineProfile extends HostCost {
   /** Above `graphTokens` tokens a step with prefill is launched layer by layer; it lasts at least this per layer. */
   readonly dispatchSecondsPerLayer: Seconds;
   readonly graphTokens: number;
-  /** HTTP, tokenising and queue hand-over before the scheduler sees a request. */
+  /** HTTP and queue hand-over before the scheduler sees a request. */
   readonly inputLatencySeconds: Seconds;
+  /** Tokenising, by the one thread that all prompts share. */
+  readonly tokenizingSecondsPerToken: Seconds;
   /** Mixtures of many small quantised experts (at least 64): this engine's kernels. */
   readonly smallExpertMemory: number;
   readonly smallExpertSeconds: Seconds;

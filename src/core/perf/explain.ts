@@ -124,6 +124,7 @@ function attentionRows(d: Deployment, shape: StepShape): StepRow[] {
       ...plain('decode attention', layers, seconds, 'memory', [
         'kv_memory',
         'attention_sequence_seconds',
+        ...(d.precision.unpacksKv ? ['kv_unpack_flop'] : []),
       ]),
       bytes,
       efficiency: bytes / d.gpu.memoryBytesPerS / seconds,

@@ -58,6 +58,8 @@ export interface Precision {
   /** LM head, router: 16 bits whatever the weights are. */
   readonly plain: MatrixPrecision;
   readonly bytesPerKv: number;
+  /** An 8-bit float cache on hardware that cannot convert it: software does, value by value. */
+  readonly unpacksKv: boolean;
   readonly quantization: string | undefined;
   readonly dtype: 'bfloat16' | 'float16';
   readonly notes: readonly string[];
@@ -95,11 +97,15 @@ export function resolvePrecision(
   if (scheme?.expertsOnly && !model.moe) {
     throw new ConfigError('--quantization', 'a model with experts for mxfp4', model.name);
   }
+  const unpacksKv = options.kvCacheDtype?.startsWith('fp8') === true && gpu.peak.fp8 === undefined;
+  if (unpacksKv)
+    notes.push(`${gpu.name} cannot convert fp8: reading the KV cache takes longer than in 16 bits`);
   return {
     linear: quantised && !scheme?.expertsOnly ? quantised : plain,
     experts: quantised ?? plain,
     plain,
     bytesPerKv: kvBytes(options.kvCacheDtype),
+    unpacksKv,
     quantization: name,
     dtype,
     notes,

@@ -34,6 +34,7 @@ export interface ResolvedPool {
   readonly cost: StepCost;
   readonly kv: KvCapacity;
   readonly inputLatencyNs: DurationNs;
+  readonly tokenizingNsPerToken: number;
   /** GPUs of one instance, all data-parallel ranks included. */
   readonly numGpus: number;
   /** Schedulers an instance consists of: its data-parallel ranks. */
@@ -132,6 +133,8 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
       options.inputLatencyMs === undefined
         ? Math.round(inputLatency(deployment) * NS_PER_S)
         : nsFromMs(options.inputLatencyMs),
+    tokenizingNsPerToken:
+      options.inputLatencyMs === undefined ? data.engine.tokenizingSecondsPerToken * NS_PER_S : 0,
     numGpus: numGpusOf(layout),
     numRanks: layout.dp,
     lockStep: stepsTogether(deployment),

@@ -91,6 +91,7 @@ class Session {
       router,
       seed,
       inputLatencyNs: pools[0]!.inputLatencyNs,
+      tokenizingNsPerToken: pools[0]!.tokenizingNsPerToken,
       detail,
       onEvents: () => this.#wake(),
     });

@@ -55,6 +55,7 @@ export async function* simulate(
       router,
       seed,
       inputLatencyNs: pools[0]!.inputLatencyNs,
+      tokenizingNsPerToken: pools[0]!.tokenizingNsPerToken,
       workload: offered,
       detail,
       chunkSize: CHUNK_SIZE,

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../../src/core/errors.js';
+import { stepSeconds } from '../../../src/core/perf/step-cost.js';
 import { GIB } from '../../../src/core/units.js';
-import { pool } from './support.js';
+import { batch, pool } from './support.js';
 
 const LLAMA_8B = 'meta-llama/Llama-3.1-8B-Instruct';
 const LLAMA_70B = 'meta-llama/Llama-3.1-70B-Instruct';
@@ -66,6 +67,19 @@ describe('Resolved pool', () => {
     expect(fp8('A100').deployment.precision.linear.peak).toBe(312e12);
     expect(fp8('A100').deployment.precision.linear.bytesPerWeight).toBe(1);
     expect(fp8('A100').notes.join()).toContain('unpacked');
+  });
+
+  it('converts an fp8 cache in software where the GPU has no fp8, and says so', () => {
+    const at = (hardware: string, kvCacheDtype: string) =>
+      pool({ model: LLAMA_8B, hardware, options: { kvCacheDtype } });
+    const decodes = batch({ numDecodes: 64, context: 1500 });
+    const seconds = (hardware: string, dtype: string) =>
+      stepSeconds(at(hardware, dtype).cost, decodes);
+    expect(seconds('A100', 'fp8')).toBeGreaterThan(2 * seconds('A100', 'auto'));
+    expect(seconds('A100', 'int8')).toBeLessThan(seconds('A100', 'auto'));
+    expect(seconds('H100', 'fp8')).toBeLessThan(seconds('H100', 'auto'));
+    expect(at('A100', 'fp8').notes.join()).toContain('cannot convert fp8');
+    expect(at('H100', 'fp8').notes.join()).not.toContain('cannot convert fp8');
   });
 
   it('halves KV bytes with fp8', () => {

@@ -29,7 +29,8 @@ describe('Step cost', () => {
     const apart =
       stepSeconds(cost, batch({ numDecodes: 64, context: 500 })) +
       stepSeconds(cost, batch({ prefill: 64 }));
-    expect(together).toBeLessThan(0.62 * apart);
+    // What is saved is at least one reading of the matrices: 7.5 billion weights of 2 bytes.
+    expect(apart - together).toBeGreaterThan((7.5e9 * 2) / 3350e9);
   });
 
   it('counts what was computed earlier: a chunk after 8k of context costs more than the first', () => {

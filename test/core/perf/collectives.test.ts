@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { allReduce, exchange } from '../../../src/core/perf/collectives.js';
+import { pool } from './support.js';
+
+const MB = 2 ** 20;
+
+const kernelsOf = (hardware: string, engine: string) =>
+  pool({
+    model: 'meta-llama/Llama-3.1-70B-Instruct',
+    hardware,
+    engine,
+    options: { tensorParallelSize: 8 },
+  }).deployment;
+
+describe('All-reduce', () => {
+  const hopper = kernelsOf('H100', 'trtllm');
+
+  it('is left to the switch where it is large and there are more than four ranks', () => {
+    const large = allReduce(hopper, 'sum', 1, 128 * MB, 8);
+    expect(large.linkBytes).toBe(128 * MB);
+    expect(large.constants).toContain('switch_link_fraction');
+    expect(allReduce(hopper, 'sum', 1, 128 * MB, 4).linkBytes).toBe(1.5 * 128 * MB);
+    expect(allReduce(hopper, 'sum', 1, MB / 4, 8).linkBytes).toBe((1.75 * MB) / 4);
+  });
+
+  it.each([
+    [16, 122e-6],
+    [64, 322e-6],
+    [128, 578e-6],
+    [512, 2112e-6],
+  ])('of %i MB takes 8 H100 what NCCL 2.27 takes, within a sixth', (megabytes, measured) => {
+    const { seconds } = allReduce(hopper, 'sum', 1, megabytes * MB, 8);
+    expect(Math.abs(Math.log(seconds / measured))).toBeLessThan(1 / 6);
+  });
+
+  it('goes around the ring where the switch only forwards, or the engine does not ask it', () => {
+    for (const kernels of [kernelsOf('A100', 'trtllm'), kernelsOf('H100', 'vllm-0.9')]) {
+      expect(allReduce(kernels, 'sum', 1, 128 * MB, 8).linkBytes).toBe(1.75 * 128 * MB);
+    }
+  });
+
+  it('alone is summed by the switch: gathering moves what every rank lacks', () => {
+    expect(exchange(hopper, 'gather', 1, 128 * MB, 8).linkBytes).toBe((7 / 8) * 128 * MB);
+  });
+});
