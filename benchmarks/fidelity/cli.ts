@@ -22,6 +22,7 @@ import {
   type Linearised,
   linearise,
   objective,
+  polish,
   type Residual,
   residualsOf,
 } from './fit.js';
@@ -88,7 +89,7 @@ function withSplit(rows: readonly Row[], split: string | undefined): readonly Ro
 /** Every round costs a simulation per constant and case. */
 const MOST_ROUNDS = 4;
 
-/** Downhill with new derivatives until they lead nowhere. */
+/** Downhill with new derivatives until they lead nowhere, then one parameter at a time. */
 function converged(
   from: Linearised,
   cases: readonly Case[],
@@ -101,9 +102,19 @@ function converged(
     const found = descend(l, cases, model);
     const after = objective(found.residuals, model, found.values);
     process.stderr.write(`objective ${before.toFixed(1)} to ${after.toFixed(1)}\n`);
-    if (after > 0.995 * before) return found;
+    if (after > 0.995 * before) return polished(found, cases, model);
     l = derivatives(found.values);
   }
+  return polished(l, cases, model);
+}
+
+function polished(from: Linearised, cases: readonly Case[], model: Model): Linearised {
+  const before = objective(from.residuals, model, from.values);
+  const l = polish(from, cases, model, (done) =>
+    process.stderr.write(`\rpolished ${done}/${model.parameters.length} `),
+  );
+  const after = objective(l.residuals, model, l.values);
+  process.stderr.write(`objective ${before.toFixed(1)} to ${after.toFixed(1)}\n`);
   return l;
 }
 

@@ -3,7 +3,7 @@
  * (0.9), and an online table of Triton with Poisson arrivals.
  */
 
-import { fixed, type Load, type Mapping } from '../case.js';
+import { fixed, type Lengths, type Load, type Mapping } from '../case.js';
 import type { Row } from '../rows.js';
 import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
 
@@ -74,10 +74,21 @@ function numRequests(input: number, output: number): number {
 
 function onlineLoad(row: Row, input: number, output: number): Load {
   const rate = number(row.request_rate);
-  const lengths = { numRequests: 500, input: fixed(input), output: fixed(output) };
+  const lengths = { numRequests: 500, ...realLengths(input, output) };
   return Number.isFinite(rate)
     ? { kind: 'poisson', perSecond: rate, ...lengths }
     : { kind: 'batch', ...lengths };
+}
+
+/**
+ * The page states averages of real requests. Outputs of 16 and 256 are limits that all requests reach: their throughput is
+ * rate × length. Those of 214 on average vary: at 16 requests/s 500 of them take 17 s more than their arrivals, three average ones.
+ */
+function realLengths(input: number, output: number): { input: Lengths; output: Lengths } {
+  const varied = (mean: number): Lengths => ({ low: 1, high: 2 * mean - 1 });
+  return output === 214
+    ? { input: varied(input), output: varied(output) }
+    : { input: fixed(input), output: fixed(output) };
 }
 
 function onlineRow(row: Row, base: Extract<Mapping, { case: unknown }>['case']): Mapping {
