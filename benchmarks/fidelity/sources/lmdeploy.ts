@@ -9,6 +9,9 @@ const MEASURES: Readonly<Record<string, Measure>> = {
   output_throughput: 'output_tps',
 };
 
+/** 16 prompts of 2,048 tokens have their first tokens together: 2.9 s on average, 16 times what one takes. */
+const PROMPT_TOKENS_PER_STEP = 32_768;
+
 export const lmdeploy: Source = {
   names: ['lmdeploy_a100'],
   map(row, model, gpu) {
@@ -16,7 +19,11 @@ export const lmdeploy: Source = {
     if (!measure) return { unmapped: `metric ${row.metric}` };
     if (row.input_len === '') return { unmapped: 'lengths come from a data set that is not given' };
     const clients = number(row.concurrency);
-    const options = { tensorParallelSize: number(row.tp), enableChunkedPrefill: false };
+    const options = {
+      tensorParallelSize: number(row.tp),
+      enableChunkedPrefill: false,
+      maxNumBatchedTokens: PROMPT_TOKENS_PER_STEP,
+    };
     const load: Load = {
       kind: 'closed',
       clients,
@@ -31,7 +38,6 @@ export const lmdeploy: Source = {
         gpu,
         engine: 'lmdeploy',
         options,
-        noEvict: true,
         load,
         precision: precisionLabel(options),
       },
