@@ -32,6 +32,8 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   gemmMemory4: [0.1, 1],
   gemmSoftness: [0.15, 10],
   layerSeconds: [0.4, 1],
+  expertDispatch: [0.7, 5],
+  latentDispatch: [0.7, 5],
   quantSeconds: [0.5, 1],
   normSeconds: [0.5, 1],
   kvMemory: [0.04, 1],

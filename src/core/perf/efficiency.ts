@@ -36,6 +36,9 @@ export interface Efficiency {
   readonly quantSeconds: number;
   /** Factor on `EngineProfile.dispatchSecondsPerLayer`: how much launching a layer takes on this hardware's software. */
   readonly dispatchFactor: number;
+  /** What launching takes longer in a layer with experts, and in one with latent attention: shares of a dense layer's time. */
+  readonly expertDispatch: number;
+  readonly latentDispatch: number;
   /** Fraction of bandwidth of norms, activations and other element-wise kernels. */
   readonly elementwiseMemory: number;
   readonly kvMemory: number;

@@ -50,6 +50,8 @@ export function explainStep(resolved: Explainable, shape: StepShape): StepExplan
     all.push(
       plain('launching layer by layer (dispatch floor)', d.model.numLayers, rest, 'host', [
         'dispatch_s_per_layer',
+        ...(d.model.moe ? ['expert_dispatch'] : []),
+        ...(d.model.mla ? ['latent_dispatch'] : []),
       ]),
     );
   const bottleneck = all.reduce((a, b) => (b.seconds > a.seconds ? b : a));

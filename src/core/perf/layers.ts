@@ -9,6 +9,7 @@
 import type { ModelShape } from '../model/model-shape.js';
 import { numAttentionLayers } from '../model/model-shape.js';
 import { kvHeadsPerGpu, type Layout } from '../model/parallelism.js';
+import type { Seconds } from '../units.js';
 import { allReduce, exchange, send } from './collectives.js';
 import type { EngineProfile } from './engine-profile.js';
 import type { ExpertRouting } from './expert-routing.js';
@@ -105,6 +106,15 @@ export function ownOperators(d: Deployment, tokens: number): Operator[] {
     result.push(allReduce(d, 'all-reduce', 2 * m.numLayers - expertsExchange, message, layout.tp));
   }
   return result;
+}
+
+/** What the CPU takes to launch all layers of a step one kernel at a time; experts and latent attention have more of them. */
+export function dispatchSeconds({ model: m, engine, efficiency: e }: Deployment): Seconds {
+  const layers =
+    m.numLayers +
+    (m.moe ? m.moe.numLayers * e.expertDispatch : 0) +
+    (m.mla ? m.numLayers * e.latentDispatch : 0);
+  return layers * engine.dispatchSecondsPerLayer * e.dispatchFactor;
 }
 
 /** What the stages of a pipeline send each other for `tokens` tokens. */

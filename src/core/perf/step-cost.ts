@@ -18,6 +18,7 @@ import { NS_PER_S, onClock, type Seconds, TICKS_PER_NS, type Ticks } from '../un
 import { type AttentionCost, attentionCost, decodeAttention, queriesOf } from './attention.js';
 import {
   type Deployment,
+  dispatchSeconds,
   headOperators,
   layerOperators,
   ownOperators,
@@ -55,7 +56,7 @@ export class AnalyticStepCost implements StepCost {
     readonly deployment: Deployment,
     parts?: StepParts,
   ) {
-    const { model, layout, engine } = deployment;
+    const { model, layout } = deployment;
     const { pp } = layout;
     const shared = sharesExperts(deployment);
     this.window = model.slidingWindow?.tokens ?? Number.POSITIVE_INFINITY;
@@ -71,8 +72,7 @@ export class AnalyticStepCost implements StepCost {
     this.#sends = pp > 1 ? new LazyTable((m) => total(stageOperators(deployment, m))) : undefined;
     this.#attention = attentionCost(deployment);
     this.#measured = parts?.attention;
-    this.#dispatch =
-      model.numLayers * engine.dispatchSecondsPerLayer * deployment.efficiency.dispatchFactor;
+    this.#dispatch = dispatchSeconds(deployment);
     this.#contextTicks = onClock(this.#attention.context);
     this.#windowTicks = onClock(this.#attention.window);
   }
