@@ -40,7 +40,7 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   attentionSeconds: [0.3, 1],
   attentionSequenceSeconds: [0.5, 1],
   attentionCompute: [0.15, 1],
-  allReduceSeconds: [0.25, 1],
+  allReduceSeconds: [0.4, 1],
   linkFraction: [0.15, 1],
   ncclLinkFraction: [0.06, 1],
   moeMemory: [0.1, 1],
