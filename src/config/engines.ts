@@ -130,6 +130,7 @@ function readGeneration(name: string, f: Fields): EngineProfile {
       nonTorchBytes: m.number('non_torch_bytes'),
       nonTorchBytesParallel: m.number('non_torch_bytes_parallel'),
       reserveBytes: m.number('reserve_bytes'),
+      freesBehindWindow: m.flag('frees_behind_window'),
     },
     source: f.text('source'),
   };

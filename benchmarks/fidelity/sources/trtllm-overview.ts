@@ -3,6 +3,8 @@
  * (0.9), and an online table of Triton with Poisson arrivals.
  */
 
+import type { GpuSpec } from '../../../src/core/model/gpu.js';
+import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import { fixed, type Lengths, type Load, type Mapping } from '../case.js';
 import type { Row } from '../rows.js';
 import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
@@ -17,14 +19,7 @@ export const trtllmOverview: Source = {
       ...(attention
         ? { dataParallelSize: Number(attention[1]), enableExpertParallel: true }
         : { tensorParallelSize: number(row.tp) }),
-      ...dtypeOptions(
-        row.dtype.startsWith('mixed')
-          ? '16-bit'
-          : row.dtype.endsWith('/') && !row.dtype.startsWith('16')
-            ? `${row.dtype}fp8`
-            : row.dtype,
-        model,
-      ),
+      ...dtypeOptions(dtypeOf(row, model, gpu), model),
     };
     const online = row.note.startsWith('online');
     const engine = `trtllm-${/^[\d.]+/.exec(row.engine_version)?.[0] ?? '1.1'}`;
@@ -64,6 +59,13 @@ export const trtllmOverview: Source = {
     return { case: { ...base, load }, comparison: compare(row, 'output_tps', 'output tok/s') };
   },
 };
+
+/** Where the page names no type of the KV cache it was fp8, but for gpt-oss on Hopper ("Hopper: use auto"). */
+function dtypeOf({ dtype }: Row, model: ModelShape, gpu: GpuSpec): string {
+  if (dtype.startsWith('mixed')) return '16-bit';
+  if (!dtype.endsWith('/') || dtype.startsWith('16')) return dtype;
+  return model.quantization === 'mxfp4' && gpu.architecture === 'hopper' ? dtype : `${dtype}fp8`;
+}
 
 /** Counts that the page states, by total length. */
 function numRequests(input: number, output: number): number {

@@ -77,6 +77,8 @@ export interface EngineMemory {
   readonly nonTorchBytesParallel: Bytes;
   /** Fixed reserve instead of computed activations; 0: computed. */
   readonly reserveBytes: Bytes;
+  /** Layers with a window give back what left it; otherwise they keep the whole context, like all others. */
+  readonly freesBehindWindow: boolean;
 }
 
 /** What `core/perf` needs besides model and GPU; read by `config`, passed in. */

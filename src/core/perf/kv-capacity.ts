@@ -4,8 +4,9 @@
  *   vLLM:          memory · utilisation − weights − activations − other − slots of adapters
  *   TensorRT-LLM:  fraction · (usable · memory − weights − reserve)
  *
- * A token costs the bytes of layers whose cache grows with it. A window or a recurrent state belongs
- * to a sequence, not to a token: it is shared out over a sequence of `referenceContextTokens`.
+ * A token costs the bytes of layers whose cache grows with it. A window (of engines that free what is
+ * behind it) or a recurrent state belongs to a sequence, not to a token: it is shared out over a
+ * sequence of `referenceContextTokens`.
  */
 
 import {
@@ -98,14 +99,16 @@ export function weightBytes({ model: m, layout, precision }: Deployment): Bytes 
 }
 
 /** KV bytes that one more token of context takes on one GPU of the fullest stage. */
-export function kvBytesPerToken({ model: m, layout, precision, efficiency }: Deployment): number {
+export function kvBytesPerToken(d: Deployment): number {
+  const { model: m, layout, precision, efficiency } = d;
   const cached = m.mla
     ? m.mla.kvLoraRank + m.mla.ropeHeadDim
     : 2 * kvHeadsPerGpu(m, layout) * m.headDim;
   const perLayer = cached * precision.bytesPerKv;
   const reference = efficiency.referenceContextTokens;
   const window = m.slidingWindow;
-  const windowed = window ? window.numLayers * Math.min(1, window.tokens / reference) : 0;
+  const kept = d.engine.memory.freesBehindWindow && window ? window.tokens / reference : 1;
+  const windowed = (window?.numLayers ?? 0) * Math.min(1, kept);
   const state = (m.linearAttention?.stateBytesPerSeq ?? 0) / layout.tp / reference;
   return ((numFullAttentionLayers(m) + windowed) * perLayer + state) / layout.pp;
 }

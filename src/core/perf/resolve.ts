@@ -219,7 +219,7 @@ const stepsTogether = ({ model, layout }: Deployment): boolean =>
 const LARGEST_NODE = 8;
 
 /** What the user should know about the numbers of this layout. */
-function layoutNotes({ model, gpu, layout, efficiency }: Deployment): string[] {
+function layoutNotes({ model, gpu, layout, efficiency, engine }: Deployment): string[] {
   const notes: string[] = [];
   const { tp, pp, dp } = layout;
   if (tp > 1 && !linksDirectly(gpu, tp))
@@ -232,10 +232,14 @@ function layoutNotes({ model, gpu, layout, efficiency }: Deployment): string[] {
   if (pp > 1 && dp > 1 && model.moe) {
     notes.push(`experts are priced as if all ${dp} data-parallel ranks were equally loaded`);
   }
-  if (model.slidingWindow || model.linearAttention) {
+  const { freesBehindWindow } = engine.memory;
+  if ((model.slidingWindow && freesBehindWindow) || model.linearAttention) {
     notes.push(
       `KV capacity counts windows and states as of sequences of ${efficiency.referenceContextTokens} tokens`,
     );
+  }
+  if (model.slidingWindow && !freesBehindWindow) {
+    notes.push(`${engine.label} keeps the whole context of layers with a window`);
   }
   return notes;
 }

@@ -34,6 +34,14 @@ describe('Resolved pool', () => {
     expect(kv.bytesPerToken).toBe(61 * 576 * 2);
   });
 
+  it('keeps the whole context of layers with a window where the engine does', () => {
+    const at = (engine: string) => pool({ model: 'openai/gpt-oss-120b', hardware: 'H200', engine });
+    const perLayer = 2 * 8 * 64 * 2;
+    expect(at('trtllm').kv.bytesPerToken).toBe(36 * perLayer);
+    expect(at('vllm').kv.bytesPerToken).toBe((18 + (18 * 128) / 4096) * perLayer);
+    expect(at('trtllm').notes.join()).toContain('whole context of layers with a window');
+  });
+
   it("takes the engine's defaults by version and GPU memory", () => {
     const large = pool({ model: LLAMA_8B, hardware: 'H100' }).scheduler;
     const small = pool({ model: LLAMA_8B, hardware: 'A100' }).scheduler;
