@@ -5,6 +5,7 @@
 
 import { listHardware } from '../../../src/config/hardware.js';
 import { fixed, type Load } from '../case.js';
+import type { Row } from '../rows.js';
 import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
 
 const a100 = listHardware().find((gpu) => gpu.name === 'A100-40GB')!;
@@ -21,6 +22,11 @@ export const argonne: Source = {
       return {
         unmapped:
           'most Mixtral rows on TensorRT-LLM are faster than 16-bit weights allow: precision not recorded',
+      };
+    if (gpu.vendor === 'amd' && !model.moe && firstOfAll(row))
+      return {
+        unmapped:
+          'the first batch of each server on AMD, a second or two longer than its steps: one prompt of 128 tokens takes as long as one of 256',
       };
     const options = {
       tensorParallelSize: number(row.tp),
@@ -48,3 +54,5 @@ export const argonne: Source = {
     };
   },
 };
+
+const firstOfAll = (row: Row): boolean => row.concurrency === '1' && row.input_len === '128';

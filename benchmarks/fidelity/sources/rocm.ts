@@ -1,11 +1,21 @@
 /** AMD's vLLM containers on MI300X: fixed batches, and offline throughput (input and output tokens). */
 
+import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import { fixed, type Load } from '../case.js';
+import { findModel } from '../names.js';
+import type { Row } from '../rows.js';
 import { compare, number, precisionLabel, type Source } from './source.js';
+
+/** The page's table for 405B names the model of the table above it; its times are those of 405B in later versions. */
+const ofHeading = (row: Row): ModelShape | undefined =>
+  row.params_note === 'Llama 3.1 405B'
+    ? findModel('meta-llama/Llama-3.1-405B-Instruct')
+    : undefined;
 
 export const rocm: Source = {
   names: ['rocm_vllm_mi300x'],
-  map(row, model, gpu) {
+  map(row, named, gpu) {
+    const model = ofHeading(row) ?? named;
     const options = {
       tensorParallelSize: number(row.tp),
       quantization: 'fp8',
