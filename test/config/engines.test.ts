@@ -7,7 +7,7 @@ describe('Engines by name and version', () => {
     ['vllm-0.9', 'vLLM V1, synchronous scheduling'],
     ['vllm-0.13.1', 'vLLM V1, synchronous scheduling'],
     ['VLLM-v0.14', 'vLLM V1, asynchronous scheduling'],
-    ['vllm-0.6.3.post1', 'vLLM V0, 0.6 and 0.7'],
+    ['vllm-0.6.3.post1', 'vLLM V0, 0.6.2 to 0.7'],
     ['vllm-0.5', 'vLLM V0, to 0.5'],
     ['vllm-1.2', 'vLLM V1, asynchronous scheduling'],
     ['trtllm-0.15', 'TensorRT-LLM 0.15 to 0.19, C++ runtime'],

@@ -10,6 +10,7 @@ import type { StepShape } from '../engine.js';
 import { numAttentionLayers, numFullAttentionLayers } from '../model/model-shape.js';
 import { kvHeadsPerGpu } from '../model/parallelism.js';
 import type { Seconds } from '../units.js';
+import { UNSPLIT_BLOCKS } from './efficiency.js';
 import type { Deployment } from './layers.js';
 
 /** Times per unit of what a step's shape counts; on one GPU, summed over layers. */
@@ -21,6 +22,10 @@ export interface AttentionCost {
   /** Per token of Σ context, in full and in windowed layers. */
   readonly context: Seconds;
   readonly window: Seconds;
+  /** Above so many decodes the kernel gives each context to one block, and these hold. Infinite: it always splits. */
+  readonly unsplitAbove: number;
+  readonly unsplitContext: Seconds;
+  readonly unsplitWindow: Seconds;
   /** The same for the FLOP of one query alone: what several queries to one context multiply. */
   readonly contextCompute: Seconds;
   readonly windowCompute: Seconds;
@@ -62,6 +67,11 @@ export function attentionCost(d: Deployment): AttentionCost {
   const reads = 1 + e.kvReread * (queryHeadsPerKvHead - 1);
   const unpacking = precision.unpacksKv ? (cached * e.kvUnpackFlop) / precision.plain.peak : 0;
   const perToken = Math.max((reads * bytesPerToken) / bandwidth, decodeFlop / flops) + unpacking;
+  const perTokenUnsplit =
+    e.unsplitKvMemory > 0
+      ? (bytesPerToken * queryHeadsPerKvHead) / (gpu.memoryBytesPerS * e.unsplitKvMemory) +
+        unpacking
+      : 0;
   const stateBytes = (2 * (m.linearAttention?.stateBytesPerSeq ?? 0)) / layout.tp;
   const statePerToken = (1.5 * stateBytes) / flops; // 6 FLOP per 4-byte state element, read and written
   return {
@@ -70,6 +80,9 @@ export function attentionCost(d: Deployment): AttentionCost {
       layers * e.attentionSequenceSeconds * kvHeadsPerGpu(m, layout) + stateBytes / bandwidth,
     context: full * perToken,
     window: windowed * perToken,
+    unsplitAbove: e.unsplitKvMemory > 0 ? UNSPLIT_BLOCKS / heads : Number.POSITIVE_INFINITY,
+    unsplitContext: full * Math.max(perToken, perTokenUnsplit),
+    unsplitWindow: windowed * Math.max(perToken, perTokenUnsplit),
     contextCompute: (full * decodeFlop) / flops,
     windowCompute: (windowed * decodeFlop) / flops,
     token: (layers * e.attentionDiagonalPairs * pairFlop) / flops + statePerToken,
@@ -88,16 +101,20 @@ export function attentionCost(d: Deployment): AttentionCost {
 }
 
 /**
- * Times per token of Σ context where each decode has `queries` tokens (its newest and its drafts): they
+ * Times per token of Σ context of `sequences` decodes that have `queries` tokens each (their newest and its drafts): they
  * share one reading of the cache, and compute for each.
  */
-export const decodeAttention = (
+export function decodeAttention(
   a: AttentionCost,
+  sequences: number,
   queries: number,
-): Pick<AttentionCost, 'context' | 'window'> => ({
-  context: Math.max(a.context, queries * a.contextCompute),
-  window: Math.max(a.window, queries * a.windowCompute),
-});
+): Pick<AttentionCost, 'context' | 'window'> {
+  const unsplit = sequences > a.unsplitAbove;
+  return {
+    context: Math.max(unsplit ? a.unsplitContext : a.context, queries * a.contextCompute),
+    window: Math.max(unsplit ? a.unsplitWindow : a.window, queries * a.windowCompute),
+  };
+}
 
 /** Tokens of a decode that look at its context in one step, on average: the newest one and its drafts. */
 export const queriesOf = ({ numDecodes, draftTokens = 0 }: StepShape): number =>

@@ -26,7 +26,7 @@ export interface Efficiency {
   readonly gemmMemory4: number;
   /** Exponent of the soft maximum of compute and memory time; times `EngineProfile.softnessFactor`. */
   readonly gemmSoftness: number;
-  /** Passes over 16-bit weights that each further row of a small GEMM costs, up to `SKINNY_ROWS`: 0 where kernels keep them. */
+  /** Passes over 16-bit weights per row of a small GEMM, at least one and up to `SKINNY_ROWS`: of tiles of 1/this rows, each reads them again. 0 where kernels keep them. */
   readonly gemmRereadPerRow: number;
   /** Everything in a layer that is neither weight read nor FLOP: norms, rotary, KV write, gaps between kernels. */
   readonly layerSeconds: number;
@@ -46,6 +46,11 @@ export interface Efficiency {
   readonly kvReread: number;
   /** Converting a value of an fp8 cache in software, in FLOP at the 16-bit peak. */
   readonly kvUnpackFlop: number;
+  /**
+   * Fraction of bandwidth at which each query head reads its KV by itself, once there are more than `UNSPLIT_BLOCKS` sequences × heads on a
+   * GPU: the kernel then gives a block to each and leaves the context whole. 0: there is no such kernel.
+   */
+  readonly unsplitKvMemory: number;
   /** Attention kernels of a layer: launch, and per (sequence × KV head). */
   readonly attentionSeconds: number;
   readonly attentionSequenceSeconds: number;
@@ -105,6 +110,9 @@ export interface EfficiencyData {
 /** Rows up to which kernels for small batches are used. */
 export const SKINNY_ROWS = 256;
 
+/** Sequences × heads above which vLLM before 0.6.2 on AMD takes paged attention's version 1 instead of 2. */
+export const UNSPLIT_BLOCKS = 512;
+
 /** Constants that are fractions of a ceiling. */
 const FRACTIONS: readonly (keyof Efficiency)[] = [
   'gemmCompute16',
@@ -118,6 +126,7 @@ const FRACTIONS: readonly (keyof Efficiency)[] = [
   'elementwiseMemory',
   'kvMemory',
   'kvReread',
+  'unsplitKvMemory',
   'gemmRereadPerRow',
   'attentionCompute',
   'linkFraction',

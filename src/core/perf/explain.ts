@@ -106,7 +106,7 @@ function measuredAttention(d: Deployment, table: MeasuredAttention, shape: StepS
 
 function attentionRows(d: Deployment, shape: StepShape): StepRow[] {
   const a = attentionCost(d);
-  const perContext = decodeAttention(a, queriesOf(shape));
+  const perContext = decodeAttention(a, shape.numDecodes, queriesOf(shape));
   const layers = numAttentionLayers(d.model);
   const { work } = a;
   const peak = d.precision.plain.peak;

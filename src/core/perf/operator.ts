@@ -58,7 +58,7 @@ export function gemm(
   const bytes = columns * inner * precision.bytesPerWeight + activations;
   const compute = flop / (precision.peak * precision.compute);
   const reread = precision.quantised ? 0 : efficiency.gemmRereadPerRow;
-  const passes = 1 + reread * Math.min(rows, SKINNY_ROWS);
+  const passes = Math.max(1, reread * Math.min(rows, SKINNY_ROWS));
   const memory = (passes * bytes) / (gpu.memoryBytesPerS * precision.memory);
   return {
     name,

@@ -118,8 +118,8 @@ export class PassesCost implements ProposalCost {
   }
 
   contextSlope(shape: StepShape): Seconds {
-    const first = decodeAttention(this.#attention, queriesOf(shape));
-    const later = decodeAttention(this.#attention, 1);
+    const first = decodeAttention(this.#attention, shape.numDecodes, queriesOf(shape));
+    const later = decodeAttention(this.#attention, numDrafted(shape), 1);
     const further = this.numPasses - 1;
     const full = first.context + further * later.context;
     return this.#sameWindow ? full : full + first.window + further * later.window;
@@ -127,8 +127,9 @@ export class PassesCost implements ProposalCost {
 
   windowSlope(shape: StepShape): Seconds {
     if (!this.#sameWindow) return 0;
-    const first = decodeAttention(this.#attention, queriesOf(shape));
-    return first.window + (this.numPasses - 1) * decodeAttention(this.#attention, 1).window;
+    const first = decodeAttention(this.#attention, shape.numDecodes, queriesOf(shape));
+    const later = decodeAttention(this.#attention, numDrafted(shape), 1);
+    return first.window + (this.numPasses - 1) * later.window;
   }
 
   /** Attention of all passes, its context included. */

@@ -38,6 +38,17 @@ export interface StepParts {
   readonly attention?: MeasuredAttention | undefined;
 }
 
+/** Ticks per token of Σ context. */
+interface Slopes {
+  readonly context: Ticks;
+  readonly window: Ticks;
+}
+
+const onTheClock = ({ context, window }: Slopes): Slopes => ({
+  context: onClock(context),
+  window: onClock(window),
+});
+
 export class AnalyticStepCost implements StepCost {
   readonly window: number;
   readonly emptyStep: Ticks = 0;
@@ -49,8 +60,8 @@ export class AnalyticStepCost implements StepCost {
   readonly #sends: LazyTable | undefined;
   readonly #attention: AttentionCost;
   readonly #dispatch: Seconds;
-  readonly #contextTicks: Ticks;
-  readonly #windowTicks: Ticks;
+  readonly #split: Slopes;
+  readonly #unsplit: Slopes;
 
   constructor(
     readonly deployment: Deployment,
@@ -73,8 +84,8 @@ export class AnalyticStepCost implements StepCost {
     this.#attention = attentionCost(deployment);
     this.#measured = parts?.attention;
     this.#dispatch = dispatchSeconds(deployment);
-    this.#contextTicks = onClock(this.#attention.context);
-    this.#windowTicks = onClock(this.#attention.window);
+    this.#split = onTheClock(decodeAttention(this.#attention, 0, 1));
+    this.#unsplit = onTheClock(decodeAttention(this.#attention, Number.POSITIVE_INFINITY, 1));
   }
 
   base(shape: StepShape): Ticks {
@@ -98,16 +109,19 @@ export class AnalyticStepCost implements StepCost {
 
   contextSlope(shape: StepShape): Ticks {
     if (this.#measured) return this.#measured.contextSlope(shape);
-    return shape.draftTokens ? onClock(this.#verifying(shape).context) : this.#contextTicks;
+    return this.#slopes(shape).context;
   }
 
   windowSlope(shape: StepShape): Ticks {
-    return shape.draftTokens ? onClock(this.#verifying(shape).window) : this.#windowTicks;
+    return this.#slopes(shape).window;
   }
 
-  /** Slopes of decodes with drafts: the mean number of queries stands for all. */
-  #verifying(shape: StepShape): Pick<AttentionCost, 'context' | 'window'> {
-    return decodeAttention(this.#attention, queriesOf(shape));
+  /** Of decodes with drafts the mean number of queries stands for all. */
+  #slopes(shape: StepShape): Slopes {
+    const a = this.#attention;
+    if (shape.draftTokens)
+      return onTheClock(decodeAttention(a, shape.numDecodes, queriesOf(shape)));
+    return shape.numDecodes > a.unsplitAbove ? this.#unsplit : this.#split;
   }
 
   stepsAlike(shape: StepShape): number {
@@ -133,9 +147,9 @@ export class AnalyticStepCost implements StepCost {
     const tokens = shape.prefillTokens + shape.numDecodes + (shape.draftTokens ?? 0);
     if (tokens <= this.deployment.engine.graphTokens) return 0;
     if (this.#measured) return Math.max(0, this.#dispatch - gpuBase);
+    const slopes = decodeAttention(this.#attention, shape.numDecodes, 1);
     const context =
-      shape.decodeContext * this.#attention.context +
-      shape.decodeWindowContext * this.#attention.window;
+      shape.decodeContext * slopes.context + shape.decodeWindowContext * slopes.window;
     return Math.max(0, this.#dispatch - gpuBase - context);
   }
 }

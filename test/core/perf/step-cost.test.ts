@@ -33,6 +33,14 @@ describe('Step cost', () => {
     expect(apart - together).toBeGreaterThan((7.5e9 * 2) / 3350e9);
   });
 
+  it('reads KV once per query head where a kernel leaves contexts whole: above 512 sequences × heads', () => {
+    const slope = (engine: string, numDecodes: number) =>
+      pool({ ...H100, hardware: 'MI300X', engine }).cost.contextSlope(batch({ numDecodes }));
+    expect(slope('vllm-0.6', 17)).toBeGreaterThan(4 * slope('vllm-0.6', 16));
+    expect(slope('vllm-0.6', 1000)).toBe(slope('vllm-0.6', 17));
+    expect(slope('vllm-0.6.3', 17)).toBe(slope('vllm-0.6.3', 16));
+  });
+
   it('counts what was computed earlier: a chunk after 8k of context costs more than the first', () => {
     const { cost } = pool(H100);
     const first = stepSeconds(cost, batch({ prefill: 512 }));

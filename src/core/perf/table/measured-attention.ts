@@ -86,7 +86,7 @@ export class MeasuredAttention {
 
   seconds(shape: StepShape): Seconds {
     const c = this.#cost;
-    const perContext = decodeAttention(c, queriesOf(shape)).context;
+    const perContext = decodeAttention(c, shape.numDecodes, queriesOf(shape)).context;
     const decodes = shape.numDecodes * c.sequence + shape.decodeContext * perContext;
     const prefill =
       c.step +
@@ -145,7 +145,7 @@ export function attentionSeconds(
 ): Seconds {
   return (
     c.step +
-    decodes * (c.sequence + context * c.context) +
+    decodes * (c.sequence + context * decodeAttention(c, decodes, 1).context) +
     prefill * c.token +
     pairsOf(prefill, history) * c.pair +
     (prefill > 0 ? history * c.history : 0)
