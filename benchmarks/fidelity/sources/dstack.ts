@@ -15,7 +15,7 @@ export const dstack: Source = {
       };
     const options = {
       tensorParallelSize: number(row.tp),
-      quantization: 'fp8',
+      quantization: row.model.startsWith('meta-llama/') ? 'fbgemm_fp8' : 'fp8',
       ...(row.dtype.endsWith('/fp8') ? { kvCacheDtype: 'fp8' } : {}),
       inputLatencyMs: 0,
     };

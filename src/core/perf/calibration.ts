@@ -88,7 +88,7 @@ export function calibratedDeployment(d: Deployment, c: Coefficients): Deployment
     compute: fraction(p.compute * compute),
     memory: fraction(p.memory * memory),
   });
-  const { linear, experts, plain } = d.precision;
+  const { linear, attention, experts, plain } = d.precision;
   const host = d.engine.hostSecondsPerStep + c.stepOffsetSeconds;
   // What is less than no host time is taken from the gaps between kernels.
   const layerSeconds =
@@ -98,6 +98,7 @@ export function calibratedDeployment(d: Deployment, c: Coefficients): Deployment
     precision: {
       ...d.precision,
       linear: matrix(linear),
+      attention: matrix(attention),
       experts: matrix(experts),
       plain: matrix(plain),
     },

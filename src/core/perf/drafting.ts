@@ -102,7 +102,9 @@ function oneLayer(target: Deployment, method: SpeculativeMethod): Drafter {
   };
   const { plain } = target.precision;
   const precision =
-    method === 'mtp' ? target.precision : { ...target.precision, linear: plain, experts: plain };
+    method === 'mtp'
+      ? target.precision
+      : { ...target.precision, linear: plain, attention: plain, experts: plain };
   const expertParallel = target.layout.expertParallel && model.moe !== undefined;
   const layout = { ...target.layout, pp: 1, expertParallel };
   const deployment = { ...target, model, layout, precision };

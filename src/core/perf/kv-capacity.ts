@@ -11,6 +11,8 @@
 
 import {
   type ModelShape,
+  numAttentionLayers,
+  numAttentionParameters,
   numExpertParameters,
   numFullAttentionLayers,
   numParameters,
@@ -90,9 +92,11 @@ export function weightBytes({ model: m, layout, precision }: Deployment): Bytes 
   const { tp, pp, dp } = layout;
   const experts = m.moe ? m.moe.numLayers * m.moe.numExperts * numExpertParameters(m) : 0;
   const embeddings = m.vocabSize * m.hiddenSize * (m.tieWordEmbeddings ? 1 : 2);
-  const linear = numParameters(m) - experts - embeddings - m.numOtherParameters;
+  const attention = numAttentionLayers(m) * numAttentionParameters(m);
+  const linear = numParameters(m) - experts - embeddings - attention - m.numOtherParameters;
   const perStage =
-    (linear * precision.linear.bytesPerWeight) / tp +
+    (linear * precision.linear.bytesPerWeight + attention * precision.attention.bytesPerWeight) /
+      tp +
     (experts * precision.experts.bytesPerWeight) / (tp * dp) +
     m.numOtherParameters * 2;
   return perStage / pp + (embeddings * 2) / tp / Math.min(2, pp);

@@ -56,7 +56,7 @@ export function ownOperators(d: Deployment, tokens: number): Operator[] {
     if (count > 0) result.push(gemm(d, name, count, { rows: tokens, columns, inner }, p));
   };
   for (const [name, shape] of attentionMatrices(m, layout))
-    add(name, numAttentionLayers(m), shape.columns, shape.inner);
+    add(name, numAttentionLayers(m), shape.columns, shape.inner, precision.attention);
   if (m.linearAttention) {
     const { numLayers, numParametersPerLayer } = m.linearAttention;
     add(

@@ -4,7 +4,8 @@
  *
  * A scheme multiplies in its own format only where the GPU has matrix units for it; elsewhere its
  * weights are unpacked to 16 bits on the way (weight-only). Embedding, LM head, router and attention
- * scores stay in 16 bits under every scheme, the way checkpoints are published.
+ * scores stay in 16 bits under every scheme, the way checkpoints are published; with some of them the
+ * projections of attention as well.
  */
 
 import { ConfigError, closest } from '../errors.js';
@@ -20,12 +21,14 @@ interface Scheme {
   readonly math: Math;
   /** Only the experts are stored this way. */
   readonly expertsOnly?: boolean;
+  /** Projections of attention stay in 16 bits. */
+  readonly plainAttention?: boolean;
 }
 
-/** Names of `--quantization` and of `quantization_config`. */
+/** Names of `--quantization` and of `quantization_config`. `fbgemm_fp8` is Meta's: of Llama 3.1 405B only the MLPs (The Llama 3 Herd of Models, 6.2). */
 export const SCHEMES = {
   fp8: { bits: 8, math: 'fp8' },
-  fbgemm_fp8: { bits: 8, math: 'fp8' },
+  fbgemm_fp8: { bits: 8, math: 'fp8', plainAttention: true },
   quark: { bits: 8, math: 'fp8' },
   int8: { bits: 8, math: 'int8' },
   'int8-weights': { bits: 8.25, math: undefined },
@@ -54,6 +57,8 @@ export interface MatrixPrecision {
 
 export interface Precision {
   readonly linear: MatrixPrecision;
+  /** Projections of attention. */
+  readonly attention: MatrixPrecision;
   readonly experts: MatrixPrecision;
   /** LM head, router: 16 bits whatever the weights are. */
   readonly plain: MatrixPrecision;
@@ -92,7 +97,7 @@ export function resolvePrecision(
   };
   const wanted = options.quantization ?? model.quantization;
   const name = wanted && wanted !== 'none' ? wanted : undefined;
-  const scheme = name === undefined ? undefined : schemeOf(name);
+  const scheme: Scheme | undefined = name === undefined ? undefined : schemeOf(name);
   const quantised = scheme && quantisedMatrix(name!, scheme, gpu, efficiency, plain, notes);
   if (scheme?.expertsOnly && !model.moe) {
     throw new ConfigError('--quantization', 'a model with experts for mxfp4', model.name);
@@ -100,8 +105,10 @@ export function resolvePrecision(
   const unpacksKv = options.kvCacheDtype?.startsWith('fp8') === true && gpu.peak.fp8 === undefined;
   if (unpacksKv)
     notes.push(`${gpu.name} cannot convert fp8: reading the KV cache takes longer than in 16 bits`);
+  const linear = quantised && !scheme?.expertsOnly ? quantised : plain;
   return {
-    linear: quantised && !scheme?.expertsOnly ? quantised : plain,
+    linear,
+    attention: scheme?.plainAttention ? plain : linear,
     experts: quantised ?? plain,
     plain,
     bytesPerKv: kvBytes(options.kvCacheDtype),

@@ -34,6 +34,17 @@ describe('Resolved pool', () => {
     expect(kv.bytesPerToken).toBe(61 * 576 * 2);
   });
 
+  it('leaves attention in 16 bits where the checkpoint does', () => {
+    const bytes = (quantization: string) =>
+      pool({
+        model: 'meta-llama/Llama-3.1-405B-Instruct',
+        hardware: 'MI300X',
+        options: { quantization, tensorParallelSize: 8 },
+      }).kv.weightBytes;
+    const attention = 126 * 2 * 16_384 * (16_384 + 8 * 128);
+    expect(bytes('fbgemm_fp8') - bytes('fp8')).toBe(attention / 8);
+  });
+
   it('keeps the whole context of layers with a window where the engine does', () => {
     const at = (engine: string) => pool({ model: 'openai/gpt-oss-120b', hardware: 'H200', engine });
     const perLayer = 2 * 8 * 64 * 2;
