@@ -177,8 +177,7 @@ function usedBy(name: string, c: Case): boolean {
   const [kind, ...rest] = name.split('.');
   const key = rest.at(-1)!;
   const ranks = Math.max(c.options.tensorParallelSize ?? 1, c.options.dataParallelSize ?? 1);
-  if (key === 'expertDispatch') return c.model.moe !== undefined;
-  if (key.startsWith('moe') || key.startsWith('smallExpert')) return c.model.moe !== undefined;
+  if (/^(moe|manyMoe|smallExpert|expertDispatch)/.test(key)) return c.model.moe !== undefined;
   if (/educe|^link|^nccl|^switch/.test(key)) return ranks > 1;
   if (key.startsWith('latent')) return c.model.mla !== undefined;
   if (key === 'inputLatencySeconds' || key === 'tokenizingSecondsPerToken')

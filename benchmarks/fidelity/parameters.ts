@@ -46,6 +46,8 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   moeMemory: [0.1, 1],
   moeCompute: [0.15, 1],
   moePadRows: [0.4, 1000],
+  manyMoeCompute: [0.15, 1],
+  manyMoePadRows: [0.4, 1000],
   moeSeconds: [0.5, 1],
   latentAttentionLatencySeconds: [0.5, 1],
 };

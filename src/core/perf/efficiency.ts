@@ -78,6 +78,9 @@ export interface Efficiency {
   readonly moeCompute: number;
   /** Rows each touched expert is padded by, twice the mean. */
   readonly moePadRows: number;
+  /** The same two of many small experts (at least 64), whose grouped GEMMs are other kernels with other tiles. */
+  readonly manyMoeCompute: number;
+  readonly manyMoePadRows: number;
   readonly moeSeconds: number;
   /** What a first token of a model with latent attention (MLA) waits besides its prefill, without holding up a step. */
   readonly latentAttentionLatencySeconds: number;
@@ -135,6 +138,7 @@ const FRACTIONS: readonly (keyof Efficiency)[] = [
   'pcieLinkFraction',
   'moeMemory',
   'moeCompute',
+  'manyMoeCompute',
 ];
 
 /** The constants of `gpu` under `engine`: the global ones, times every factor that applies. */

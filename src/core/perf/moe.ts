@@ -71,11 +71,13 @@ export function expertOperators(d: Deployment, allTokens: number): Operator[] {
   return result;
 }
 
+const hasManyExperts = ({ model }: Deployment): boolean => model.moe!.numExperts >= 64;
+
 /** Many small experts in 8 or 4 bits: kernels differ by engine far more than for large ones. */
-const smallQuantisedExperts = ({ model, precision }: Deployment): boolean =>
-  model.moe!.numExperts >= 64 &&
-  precision.experts.bytesPerWeight < 2 &&
-  precision.linear.bytesPerWeight < 2;
+const smallQuantisedExperts = (d: Deployment): boolean =>
+  hasManyExperts(d) &&
+  d.precision.experts.bytesPerWeight < 2 &&
+  d.precision.linear.bytesPerWeight < 2;
 
 function routedExperts(d: Deployment, tokens: number, ranks: number): Operator {
   const { model: m, layout, precision, efficiency: e, gpu } = d;
@@ -93,8 +95,10 @@ function routedExperts(d: Deployment, tokens: number, ranks: number): Operator {
   const bytes =
     touched * parameters * p.bytesPerWeight +
     rows * (m.hiddenSize + width) * (p.bytesPerActivation + 2);
-  const padding = (2 * parameters * touched * e.moePadRows) / 2;
-  const compute = (flop + padding) / (p.peak * p.compute * e.moeCompute);
+  const many = hasManyExperts(d);
+  const padding = (2 * parameters * touched * (many ? e.manyMoePadRows : e.moePadRows)) / 2;
+  const compute =
+    (flop + padding) / (p.peak * p.compute * (many ? e.manyMoeCompute : e.moeCompute));
   const fraction = smallQuantisedExperts(d) ? d.engine.smallExpertMemory : e.moeMemory;
   const memory = bytes / (gpu.memoryBytesPerS * fraction);
   return {
@@ -106,6 +110,11 @@ function routedExperts(d: Deployment, tokens: number, ranks: number): Operator {
     seconds: softMax(compute, memory, e.gemmSoftness),
     bound: compute > memory ? 'compute' : 'memory',
     peak: p.peak,
-    constants: ['moe_memory', 'moe_compute', 'moe_pad_rows', `gemm_compute (${p.label})`],
+    constants: [
+      'moe_memory',
+      many ? 'many_moe_compute' : 'moe_compute',
+      many ? 'many_moe_pad_rows' : 'moe_pad_rows',
+      `gemm_compute (${p.label})`,
+    ],
   };
 }
