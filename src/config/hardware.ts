@@ -59,7 +59,7 @@ function readGpu(path: string): GpuSpec {
   const peaks = f.child('dense_flops_per_s').only(...PEAKS);
   const peak = Object.fromEntries(peaks.keys().map((key) => [key, peaks.number(key, 1)]));
   peaks.number('fp16', 1);
-  const link = f.child('link').only('kind', 'bytes_per_s');
+  const link = f.child('link').only('kind', 'bytes_per_s', 'mesh_peers');
   const host = f.has('host_link') ? f.child('host_link').only('kind', 'bytes_per_s') : undefined;
   return {
     name: f.text('name'),
@@ -69,7 +69,11 @@ function readGpu(path: string): GpuSpec {
     memoryBytes: f.number('memory_bytes', 1),
     memoryBytesPerS: f.number('memory_bytes_per_s', 1),
     peak: peak as GpuSpec['peak'],
-    link: { kind: link.oneOf('kind', LINKS), bytesPerS: link.number('bytes_per_s', 1) },
+    link: {
+      kind: link.oneOf('kind', LINKS),
+      bytesPerS: link.number('bytes_per_s', 1),
+      ...(link.has('mesh_peers') && { meshPeers: link.number('mesh_peers', 1) }),
+    },
     ...(host && {
       hostLink: {
         kind: host.oneOf('kind', ['pcie', 'c2c'] as const),

@@ -27,6 +27,8 @@ export interface GpuSpec {
     readonly kind: 'nvlink' | 'nvlink-pair' | 'pcie' | 'infinity-fabric' | 'ethernet';
     /** Per direction and GPU. */
     readonly bytesPerS: number;
+    /** Without a switch: how many peers it is shared out over, by wires of their own. */
+    readonly meshPeers?: number;
   };
   /** To the memory of its host, per direction. Absent: `DEFAULT_HOST_LINK`. */
   readonly hostLink?: HostLink;

@@ -4,7 +4,8 @@
  * One form for one-shot and ring regimes: latency and transfer joined by a soft corner below 1, which
  * is what tables of the custom all-reduce kernel show between 8 KB and 64 MB. A ring moves
  * 2·(n−1)/n of the message per GPU; gathering moves (n−1)/n. A switch that adds up what passes
- * through it (NVLink SHARP) takes the message once from every GPU and hands the sum back.
+ * through it (NVLink SHARP) takes the message once from every GPU and hands the sum back. Where GPUs are
+ * wired to each other instead (Infinity Fabric), few ranks use few of their wires.
  */
 
 import type { GpuSpec } from '../model/gpu.js';
@@ -68,8 +69,11 @@ interface Path {
 /** Engines write to their peers directly while messages are small, and leave large ones to NCCL. */
 function fastest({ gpu, efficiency: e }: Kernels, linkBytes: Bytes, ranks: number): Path {
   const further = Math.max(0, ranks - 2);
+  const { bytesPerS: all, meshPeers = 1 } = gpu.link;
+  // In a mesh, wires to GPUs that take no part lie idle.
+  const bytesPerS = all * Math.min(1, (ranks - 1) / meshPeers);
   const path = (alpha: Seconds, fraction: number, softness: number, constants: string[]): Path => {
-    const transfer = linkBytes / (gpu.link.bytesPerS * fraction);
+    const transfer = linkBytes / (bytesPerS * fraction);
     return { linkBytes, seconds: softMax(alpha, transfer, softness), transfer, constants };
   };
   const nccl = e.ncclSeconds + e.ncclSecondsPerRank * further;

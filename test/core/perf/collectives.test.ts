@@ -39,6 +39,13 @@ describe('All-reduce', () => {
     }
   });
 
+  it('uses of a mesh the wires between its ranks', () => {
+    const mesh = kernelsOf('MI300X', 'vllm');
+    const large = (ranks: number) => allReduce(mesh, 'sum', 1, 65_536 * MB, ranks).seconds;
+    // Per rank 2·(n−1)/n of the message over (n−1)/7 of the wires: 7 messages for two ranks, 1.75 for eight.
+    expect(large(2) / large(8)).toBeCloseTo(4, 1);
+  });
+
   it('alone is summed by the switch: gathering moves what every rank lacks', () => {
     expect(exchange(hopper, 'gather', 1, 128 * MB, 8).linkBytes).toBe((7 / 8) * 128 * MB);
   });
