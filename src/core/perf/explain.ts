@@ -79,8 +79,7 @@ function partRows(d: Deployment, shape: StepShape, table: TableInUse | undefined
 /** A table of whole steps has nothing to take apart. */
 function wholeStep(steps: MeasuredSteps, shape: StepShape): StepRow {
   const seconds = stepSeconds(steps, shape);
-  steps.seconds(shape);
-  const source = steps.beyond ? 'extrapolated' : 'measured';
+  const source = steps.covers(shape) ? 'measured' : 'extrapolated';
   return { ...plain('whole step', 1, seconds, 'host', []), source };
 }
 
@@ -92,15 +91,15 @@ function measuredAttention(d: Deployment, table: MeasuredAttention, shape: StepS
   const memory = bytes / d.gpu.memoryBytesPerS;
   // Pure decodes as the run has them: linear between the measured contexts.
   const alone = table.decodeBase(shape) + table.contextSlope(shape) * shape.decodeContext;
-  const mixed = table.seconds(shape);
-  const seconds = shape.prefillTokens > 0 ? mixed : alone / (TICKS_PER_NS * NS_PER_S);
+  const seconds =
+    shape.prefillTokens > 0 ? table.seconds(shape) : alone / (TICKS_PER_NS * NS_PER_S);
   return {
     ...plain('attention', numAttentionLayers(d.model), seconds, 'memory', []),
     bound: compute > memory ? 'compute' : 'memory',
     flop,
     bytes,
     efficiency: Math.max(compute, memory) / seconds,
-    source: table.beyond ? 'extrapolated' : 'measured',
+    source: table.covers(shape) ? 'measured' : 'extrapolated',
   };
 }
 

@@ -13,6 +13,9 @@ const KNOTS_PER_OCTAVE = 4;
 const FIRST_OCTAVE = 3;
 /** 2^18 tokens; beyond, the last two knots are continued. */
 const LAST_OCTAVE = 18;
+/** Where the octaves would begin if the first eight knots were two of them. */
+const ZEROTH_OCTAVE = FIRST_OCTAVE - 8 / KNOTS_PER_OCTAVE;
+const LAST_KNOT = 2 ** LAST_OCTAVE;
 const NUM_KNOTS = 8 + (LAST_OCTAVE - FIRST_OCTAVE) * KNOTS_PER_OCTAVE + 1;
 
 /** Where the knots are, and one over the distance to the next. */
@@ -50,9 +53,11 @@ export class LazyTable {
 }
 
 /** Index of the last knot at or below `x`, and never the very last: there is always one above. */
-function knotBelow(x: number): number {
-  if (x < 8) return x | 0;
-  const octave = 31 - Math.clz32(x);
-  const index = 8 + (octave - FIRST_OCTAVE) * KNOTS_PER_OCTAVE + ((x >> (octave - 2)) & 3);
-  return index < NUM_KNOTS - 1 ? index : NUM_KNOTS - 2;
+export function knotBelow(x: number): number {
+  if (x >= LAST_KNOT) return NUM_KNOTS - 2;
+  // Shifts, and of a whole number: converting at each, or a product, costs more than all the rest.
+  const whole = x | 0;
+  if (whole < 8) return whole;
+  const octave = 31 - Math.clz32(whole);
+  return ((octave - ZEROTH_OCTAVE) << 2) | ((whole >> (octave - 2)) & 3);
 }

@@ -43,8 +43,6 @@ export class MeasuredAttention {
   readonly #alone: RatioGrid;
   readonly #decodes: DecodeProfiles;
   readonly #point = batchPoint();
-  /** Whether the last time asked for lies outside of what was measured. */
-  beyond = false;
   /** Whether steps with both prefill and decodes were measured. */
   readonly #mixed: boolean;
 
@@ -95,36 +93,47 @@ export class MeasuredAttention {
       shape.prefillHistory * c.history;
     const floor = this.#floor.at(shape.decodeContext, shape.prefillPairs, shape.prefillHistory);
     const at = fillBatchPoint(this.#point, shape);
-    if (this.#mixed || at[0] === 0 || at[1] === 0) {
-      return Math.max(floor, this.#ratio(at) * (prefill + decodes));
+    if (this.#isMeasuredAtOnce(at)) {
+      return Math.max(floor, this.#gridOf(at).ratio(at) * (prefill + decodes));
     }
     // One after the other, with one launch.
     const [tokens, history] = [at[0]!, at[2]!];
     at[0] = 0;
     at[2] = 0;
-    const alone = this.#ratio(at) * (c.step + decodes);
-    const { beyond } = this;
+    const alone = this.#alone.ratio(at) * (c.step + decodes);
     at[0] = tokens;
     at[1] = 0;
     at[2] = history;
     at[3] = 0;
-    const both = this.#ratio(at) * prefill + alone;
-    this.beyond ||= beyond;
+    const both = this.#prefills.ratio(at) * prefill + alone;
     return Math.max(floor, both - c.step);
   }
 
   secondsAt(at: readonly number[]): Seconds {
-    return Math.max(
-      this.floorAt(at),
-      this.#ratio(batchPoint(at)) * attentionSeconds(this.#cost, at),
-    );
+    const point = batchPoint(at);
+    const ratio = this.#gridOf(point).ratio(point);
+    return Math.max(this.floorAt(at), ratio * attentionSeconds(this.#cost, at));
   }
 
-  #ratio(at: BatchPoint): number {
-    const grid = at[0] === 0 ? this.#alone : this.#prefills;
-    const ratio = grid.ratio(at);
-    this.beyond = grid.beyond;
-    return ratio;
+  /** Whether the step lies within what was measured. */
+  covers(shape: StepShape): boolean {
+    const [prefill, decodes, history, context] = fillBatchPoint(this.#point, shape);
+    const parts = this.#isMeasuredAtOnce(this.#point)
+      ? [[prefill!, decodes!, history!, context!]]
+      : [
+          [0, decodes!, 0, context!],
+          [prefill!, 0, history!, 0],
+        ];
+    return parts.map(batchPoint).every((at) => this.#gridOf(at).covers(at));
+  }
+
+  #gridOf(at: BatchPoint): RatioGrid {
+    return at[0] === 0 ? this.#alone : this.#prefills;
+  }
+
+  /** Not one after the other: the profiler ran both together, or the step has but one of them. */
+  #isMeasuredAtOnce(at: BatchPoint): boolean {
+    return this.#mixed || at[0] === 0 || at[1] === 0;
   }
 
   floorAt([prefill = 0, decodes = 0, history = 0, context = 0]: readonly number[]): Seconds {

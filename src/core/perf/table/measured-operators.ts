@@ -83,8 +83,9 @@ export class MeasuredOperators {
     const grid = id && this.#grids.get(id);
     if (!id || !grid) return [op];
     if (op.name === 'further norms') return []; // Part of what is measured as element-wise.
-    const ratio = grid.ratio(Float64Array.from(pointOf(this.deployment, id, x)));
-    const source: Source = grid.beyond ? 'extrapolated' : 'measured';
+    const at = Float64Array.from(pointOf(this.deployment, id, x));
+    const ratio = grid.ratio(at);
+    const source: Source = grid.covers(at) ? 'measured' : 'extrapolated';
     const formula = id === 'elementwise' ? elementwiseSeconds(this.deployment, x) : op.seconds;
     const seconds = Math.max(floorSeconds(this.deployment, op), ratio * formula);
     return [{ ...op, seconds, constants: [], source }];

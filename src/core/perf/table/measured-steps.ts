@@ -64,9 +64,9 @@ export class MeasuredSteps implements StepCost {
     return isOneStep(shape) ? 1 : this.#decodes.stepsAlike(shape.numDecodes, shape.decodeContext);
   }
 
-  /** Whether the last time asked for lies outside of what was measured. */
-  get beyond(): boolean {
-    return this.#grid.beyond;
+  /** Whether the step lies within what was measured. */
+  covers(shape: StepShape): boolean {
+    return this.#grid.covers(fillBatchPoint(this.#point, shape));
   }
 
   /** Verifying drafts, which no table has, adds what the formula says. */

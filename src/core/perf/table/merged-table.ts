@@ -4,7 +4,7 @@
  */
 
 import type { Seconds } from '../../units.js';
-import { below } from './ratio-grid.js';
+import { AxisValues } from './axis-values.js';
 
 /** No cost is negative. */
 const NOT_YET = -1;
@@ -12,7 +12,7 @@ const NOT_YET = -1;
 const NUM_WHOLE = 16_384;
 
 export class MergedTable {
-  readonly #knots: Float64Array;
+  readonly #knots: AxisValues;
   readonly #values: Float64Array;
   readonly #whole = new Float64Array(NUM_WHOLE).fill(NOT_YET);
 
@@ -21,8 +21,8 @@ export class MergedTable {
     knots: Iterable<number>,
     private readonly compute: (x: number) => Seconds,
   ) {
-    this.#knots = Float64Array.from(new Set(knots)).sort();
-    this.#values = new Float64Array(this.#knots.length).fill(NOT_YET);
+    this.#knots = new AxisValues(knots);
+    this.#values = new Float64Array(this.#knots.count).fill(NOT_YET);
   }
 
   at(x: number): Seconds {
@@ -36,16 +36,17 @@ export class MergedTable {
 
   #between(x: number): Seconds {
     const knots = this.#knots;
-    const i = Math.min(Math.max(0, below(knots, x)), knots.length - 2);
+    const i = Math.min(knots.below(x), knots.count - 2);
     const low = this.#value(i);
-    if (x === knots[i]) return low;
-    return low + ((this.#value(i + 1) - low) * (x - knots[i]!)) / (knots[i + 1]! - knots[i]!);
+    const from = knots.at(i);
+    if (x === from) return low;
+    return low + ((this.#value(i + 1) - low) * (x - from)) / (knots.at(i + 1) - from);
   }
 
   #value(i: number): Seconds {
     const known = this.#values[i]!;
     if (known !== NOT_YET) return known;
-    const made = this.compute(this.#knots[i]!);
+    const made = this.compute(this.#knots.at(i));
     this.#values[i] = made;
     return made;
   }

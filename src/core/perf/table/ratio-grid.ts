@@ -6,105 +6,78 @@
  * scaled to meet the table at its edge, because there the ratio stays what it was last.
  *
  * Points need not fill a box. They are a tree, one level per axis, and what is missing below a branch
- * is taken from that branch's own nearest points.
+ * is taken from that branch's own nearest points. Where they do fill one, `ratio-box.ts` has the ratio.
  */
 
 import type { Seconds } from '../../units.js';
+import { AxisValues } from './axis-values.js';
 import type { MeasuredPoint } from './perf-table.js';
+import { type RatioBox, ratioBox } from './ratio-box.js';
 
+/** The points that have the same values along the axes so far. */
 interface Branch {
-  /** Branches of equal keys share one array, so that a look-up searches it once. */
-  readonly keys: Float64Array;
-  /** Empty on the last level, which has the ratios instead. */
+  /** Along the next axis. */
+  readonly values: AxisValues;
+  /** By value. Empty on the last level, which has the ratios instead. */
   readonly branches: readonly Branch[];
-  readonly ratios: Float64Array;
+  readonly ratios: readonly number[];
 }
 
 export class RatioGrid {
-  /** Whether the last `ratio` was asked for a point outside of what was measured. */
-  beyond = false;
   readonly #root: Branch;
-  readonly #last: number;
-  /** What was searched last on each axis, and where the value lies: at `#low`, and `#part` of the way to the next. */
-  readonly #searched: Float64Array[];
-  readonly #low: Int32Array;
-  readonly #part: Float64Array;
+  readonly #box: RatioBox | undefined;
 
   /** @param formula seconds at a point; above 0 */
   constructor(points: readonly MeasuredPoint[], formula: (at: readonly number[]) => Seconds) {
-    const numAxes = points[0]!.at.length;
-    this.#root = new Tree(formula, numAxes).branch(points, 0);
-    this.#last = numAxes - 1;
-    this.#searched = Array.from({ length: numAxes }, () => NOTHING);
-    this.#low = new Int32Array(numAxes);
-    this.#part = new Float64Array(numAxes);
+    const ratio = ({ at, seconds }: MeasuredPoint): number => seconds / formula(at);
+    this.#root = new Tree(ratio).branch(points, 0);
+    this.#box = ratioBox(points, ratio);
   }
 
   ratio(at: Float64Array): number {
-    this.beyond = false;
-    for (let axis = 0; axis <= this.#last; axis++) this.#searched[axis] = NOTHING;
-    return this.#walk(this.#root, at, 0);
+    const ratio = this.#box === undefined ? Number.NaN : this.#box.ratio(at);
+    return Number.isNaN(ratio) ? ratioBelow(this.#root, at, 0) : ratio;
+  }
+
+  /** Whether all that is next to the point was measured. */
+  covers(at: Float64Array): boolean {
+    return isCovered(this.#root, at, 0);
   }
 
   /** Values of the last axis that are measured at, or next to, the point that `at` begins. */
   knots(at: readonly number[]): number[] {
     let level: readonly Branch[] = [this.#root];
-    for (const x of at) {
-      level = level.flatMap(({ keys, branches }) => {
-        const i = Math.max(0, below(keys, x));
-        const exact = keys[i]! >= x || i + 1 === keys.length;
-        return exact ? [branches[i]!] : [branches[i]!, branches[i + 1]!];
-      });
-    }
-    return [...new Set(level.flatMap(({ keys }) => [...keys]))].sort((a, b) => a - b);
-  }
-
-  #walk(branch: Branch, at: Float64Array, axis: number): number {
-    if (branch.keys !== this.#searched[axis]) this.#search(branch.keys, at[axis]!, axis);
-    const i = this.#low[axis]!;
-    const part = this.#part[axis]!;
-    if (axis === this.#last) {
-      const low = branch.ratios[i]!;
-      return part === 0 ? low : low + part * (branch.ratios[i + 1]! - low);
-    }
-    const low = this.#walk(branch.branches[i]!, at, axis + 1);
-    return part === 0
-      ? low
-      : low + part * (this.#walk(branch.branches[i + 1]!, at, axis + 1) - low);
-  }
-
-  #search(keys: Float64Array, x: number, axis: number): void {
-    const i = below(keys, x);
-    const isEdge = i < 0 || i === keys.length - 1;
-    if (i < 0 || (isEdge && keys[i] !== x)) this.beyond = true;
-    this.#searched[axis] = keys;
-    this.#low[axis] = Math.max(0, i);
-    this.#part[axis] = isEdge ? 0 : (x - keys[i]!) / (keys[i + 1]! - keys[i]!);
+    for (const x of at) level = level.flatMap((branch) => nextTo(branch, x));
+    return [...new Set(level.flatMap(({ values }) => values.all()))].sort((a, b) => a - b);
   }
 }
 
-const NOTHING = new Float64Array(0);
-
-/** Index of the last key at or below `x`; −1: there is none. */
-export function below(keys: Float64Array, x: number): number {
-  let low = -1;
-  let high = keys.length;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (keys[middle]! <= x) low = middle;
-    else high = middle;
-  }
-  return low;
+function ratioBelow({ values, branches, ratios }: Branch, at: Float64Array, axis: number): number {
+  const x = at[axis]!;
+  const i = values.below(x);
+  const part = values.partOf(x, i);
+  const isLast = axis === at.length - 1;
+  const low = isLast ? ratios[i]! : ratioBelow(branches[i]!, at, axis + 1);
+  if (part === 0) return low;
+  const high = isLast ? ratios[i + 1]! : ratioBelow(branches[i + 1]!, at, axis + 1);
+  return low + part * (high - low);
 }
 
-/** Builds the branches, with one array for equal keys. */
+const isCovered = (branch: Branch, at: Float64Array, axis: number): boolean =>
+  branch.values.covers(at[axis]!) &&
+  nextTo(branch, at[axis]!).every((next) => isCovered(next, at, axis + 1));
+
+/** The branches of the values next to `x`: none on the last level. */
+function nextTo({ values, branches }: Branch, x: number): readonly Branch[] {
+  const i = values.below(x);
+  return branches.slice(i, values.partOf(x, i) === 0 ? i + 1 : i + 2);
+}
+
+/** Builds the branches; those of equal values share them. */
 class Tree {
-  readonly #keys = new Map<string, Float64Array>();
+  readonly #known = new Map<string, AxisValues>();
 
-  constructor(
-    private readonly formula: (at: readonly number[]) => Seconds,
-    private readonly numAxes: number,
-  ) {}
+  constructor(private readonly ratio: (point: MeasuredPoint) => number) {}
 
   branch(points: readonly MeasuredPoint[], axis: number): Branch {
     const groups = new Map<number, MeasuredPoint[]>();
@@ -114,25 +87,19 @@ class Tree {
       else groups.set(point.at[axis]!, [point]);
     }
     const sorted = [...groups].sort(([a], [b]) => a - b);
-    const keys = this.#shared(sorted.map(([key]) => key));
-    if (axis < this.numAxes - 1) {
-      const branches = sorted.map(([, group]) => this.branch(group, axis + 1));
-      return { keys, branches, ratios: NOTHING };
-    }
-    const ratio = ({ at, seconds }: MeasuredPoint) => seconds / this.formula(at);
+    const values = this.#shared(sorted.map(([value]) => value));
+    const isLast = axis === points[0]!.at.length - 1;
     return {
-      keys,
-      branches: [],
-      ratios: Float64Array.from(sorted, ([, [point]]) => ratio(point!)),
+      values,
+      branches: isLast ? [] : sorted.map(([, group]) => this.branch(group, axis + 1)),
+      ratios: isLast ? sorted.map(([, [point]]) => this.ratio(point!)) : [],
     };
   }
 
-  #shared(keys: readonly number[]): Float64Array {
-    const name = keys.join(' ');
-    const known = this.#keys.get(name);
-    if (known) return known;
-    const made = Float64Array.from(keys);
-    this.#keys.set(name, made);
-    return made;
+  #shared(values: readonly number[]): AxisValues {
+    const name = values.join(' ');
+    const known = this.#known.get(name) ?? new AxisValues(values);
+    this.#known.set(name, known);
+    return known;
   }
 }

@@ -105,25 +105,90 @@ describe('RatioGrid', () => {
   );
 
   const ratio = (at: readonly number[]): number => grid.ratio(Float64Array.from(at));
+  const covers = (at: readonly number[]): boolean => grid.covers(Float64Array.from(at));
 
   it('has the measured ratio at each point, and is linear between', () => {
     expect([ratio([1, 10]), ratio([1, 20]), ratio([3, 10])]).toEqual([2, 4, 6]);
     expect(ratio([1, 15])).toBe(3);
-    expect([ratio([2, 10]), grid.beyond]).toEqual([4, false]);
+    expect([ratio([2, 10]), covers([2, 10])]).toEqual([4, true]);
   });
 
   it('keeps the ratio of its edge, and says that it is beyond', () => {
-    expect([ratio([1, 99]), grid.beyond]).toEqual([4, true]);
-    expect([ratio([0, 5]), grid.beyond]).toEqual([2, true]);
+    expect([ratio([1, 99]), covers([1, 99])]).toEqual([4, false]);
+    expect([ratio([0, 5]), covers([0, 5])]).toEqual([2, false]);
   });
 
   it('takes what a branch lacks from its nearest points', () => {
-    expect([ratio([2, 20]), grid.beyond]).toEqual([5, true]);
+    expect([ratio([2, 20]), covers([2, 20])]).toEqual([5, false]);
   });
 
   it('knows where it may bend', () => {
     expect([grid.knots([1]), grid.knots([2]), grid.knots([9])]).toEqual([[10, 20], [10, 20], [10]]);
   });
+
+  it('says of batches what its points say one axis after the other, to the last bit', () => {
+    const axis = fc.oneof(fc.constantFrom(0, 1, 16, 1024), fc.integer({ min: 0, max: 2000 }));
+    const eighths = fc.nat({ max: 20_000 }).map((n) => n / 8);
+    const axes = fc.array(fc.uniqueArray(axis, { minLength: 1, maxLength: 5 }), {
+      minLength: 4,
+      maxLength: 4,
+    });
+    const asked = fc.array(eighths, {
+      minLength: 4,
+      maxLength: 4,
+    });
+    fc.assert(
+      fc.property(
+        axes,
+        fc.infiniteStream(fc.double({ min: 0.1, max: 9, noNaN: true })),
+        fc.array(asked),
+        fc.array(fc.nat(), { maxLength: 4 }),
+        (values, seconds, places, missing) => {
+          const all = combinations(values).map(
+            (at): MeasuredPoint => ({ at, seconds: seconds.next().value }),
+          );
+          const gone = new Set(missing.map((i) => i % all.length));
+          const points = all.filter((_, i) => !gone.has(i));
+          if (points.length === 0) return;
+          const grid = new RatioGrid(points, ([a, b]) => 1 + a! + b!);
+          const measured = points.map(({ at }) => at);
+          // Between points, and at values of some of the axes.
+          const mixed = places.map((x, i) =>
+            x.map((v, j) => ((i + j) % 3 ? v : measured[i % measured.length]![j]!)),
+          );
+          for (const at of [...measured, ...places, ...mixed]) {
+            expect(grid.ratio(Float64Array.from(at))).toBe(along(points, at));
+          }
+        },
+      ),
+      { numRuns: 500, seed: 3 },
+    );
+  });
+
+  /** The rule as it is written: of one axis after the other, the nearest values that were measured. */
+  function along(points: readonly MeasuredPoint[], at: readonly number[], axis = 0): number {
+    const [first] = points;
+    if (axis === at.length) return first!.seconds / (1 + first!.at[0]! + first!.at[1]!);
+    const values = [...new Set(points.map((point) => point.at[axis]!))].sort((a, b) => a - b);
+    const ratio = (value: number): number =>
+      along(
+        points.filter((point) => point.at[axis] === value),
+        at,
+        axis + 1,
+      );
+    const x = Math.min(Math.max(at[axis]!, values[0]!), values.at(-1)!);
+    const below = values.findLast((value) => value <= x)!;
+    if (below === x) return ratio(x);
+    const above = values.find((value) => value > x)!;
+    const low = ratio(below);
+    return low + ((x - below) / (above - below)) * (ratio(above) - low);
+  }
+
+  const combinations = (values: readonly (readonly number[])[]): number[][] =>
+    values.reduce<number[][]>(
+      (all, next) => all.flatMap((begun) => next.map((value) => [...begun, value])),
+      [[]],
+    );
 });
 
 describe('levelled', () => {
