@@ -1,5 +1,6 @@
 /** Comma lists: the same load on every combination, in one table. */
 
+import type { Composition } from '../config/composition.js';
 import { ConfigError } from '../core/errors.js';
 import {
   comparisonJson,
@@ -10,7 +11,6 @@ import {
   type Variant,
 } from '../report/comparison.js';
 import { jsonText } from '../report/result-json.js';
-import type { Composition } from './compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
 import { RUN_FILES } from './run-files.js';
 import type { Flags, FlagVariant } from './simulate-flags.js';
@@ -28,7 +28,8 @@ export async function compare(
       throw new ConfigError(flag, 'a single run, without comma lists', `${variants.length} runs`);
     }
   }
-  const composed = variants.map(({ flags: own }) => attempt(own, base));
+  const composed: (Composition | ConfigError)[] = [];
+  for (const { flags: own } of variants) composed.push(await attempt(own, base));
   if (composed.every((result) => result instanceof ConfigError)) throw composed[0];
   const possible = composed.flatMap((result, i) =>
     result instanceof ConfigError ? [] : [{ composition: result, flags: variants[i]!.flags }],
@@ -89,9 +90,9 @@ async function runAll(
 const ONE_RUN = [...RUN_FILES, ['dryRun', '--dry-run'], ['findRate', '--find-rate']] as const;
 
 /** What cannot be (a model that does not fit) is a row of the table; wrong names are errors. */
-function attempt(flags: Flags, base: Base | undefined): Composition | ConfigError {
+async function attempt(flags: Flags, base: Base | undefined): Promise<Composition | ConfigError> {
   try {
-    return composeFlags(flags, base);
+    return await composeFlags(flags, base);
   } catch (error) {
     if (error instanceof ConfigError && isAboutFit(error)) return error;
     throw error;

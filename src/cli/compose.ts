@@ -1,17 +1,19 @@
 /**
  * Where everything is put together: from what a user asked for to a simulation that can run.
  *
- * Everything that can be refused is refused here, before a request is simulated.
+ * Everything that can be refused is refused here, before a request is simulated. What reads a file that
+ * a scenario may name is loaded when one does.
  */
 
+import type { Composition, Naming } from '../config/composition.js';
 import { loadPerfData } from '../config/engines.js';
 import {
   DEFAULT_ROUTER,
   type FieldName,
   loadFromRequest,
+  type PoolRequest,
   poolFromRequest,
   type ScenarioRequest,
-  type TraceRequest,
 } from '../config/scenario-request.js';
 import { routerNamed } from '../core/cluster/routers/index.js';
 import type { InstanceConfig } from '../core/engine.js';
@@ -25,46 +27,24 @@ import type { Tracer } from '../core/trace/tracer.js';
 import type { ConversationOptions } from '../core/workload/conversations.js';
 import { buildLoad, checkLoad, type LoadOptions } from '../core/workload/load.js';
 import { OfferedLoad } from '../core/workload/offered-load.js';
+import type { TraceSource } from '../core/workload/trace-replay.js';
 import { readAcceptance } from '../files/acceptance-file.js';
-import { openTrace } from '../files/trace-reader.js';
 import type { Run } from '../report/run.js';
-import { withCalibration } from './calibrate/calibration-file.js';
-import { withPerfTable } from './setup-perf/use-perf-table.js';
-
-/** What will run, resolved and checked. */
-export interface Composition {
-  readonly seed: number;
-  readonly router: string;
-  readonly pools: readonly ResolvedPool[];
-  readonly load: LoadOptions;
-  readonly trace: string | undefined;
-  /** What the user should know of the files that were read. */
-  readonly warnings: ReadonlySet<string>;
-}
-
-/** How errors spell fields: flags, or places in a scenario file. */
-export interface Naming {
-  readonly load: FieldName;
-  pool(index: number): FieldName;
-  /** How the trace file was named. */
-  readonly trace: string;
-}
 
 /**
  * @param conversations makes a conversation of each request
  * @throws {ConfigError}
  */
-export function compose(
+export async function compose(
   request: ScenarioRequest,
   naming: Naming,
   conversations?: ConversationOptions,
-): Composition {
+): Promise<Composition> {
   const warnings = new Set<string>();
-  const onWarning = (text: string) => warnings.add(text);
-  const open = (trace: TraceRequest) => openTrace({ ...trace, onWarning }, naming.trace);
+  const open = await traceOpener(request.load, naming.trace, warnings);
   const load = { ...loadFromRequest(request.load, open), conversations };
   checkLoad(load, naming.load);
-  const pools = composePools(
+  const pools = await composePools(
     request,
     (i) => naming.pool(i),
     () => hasNamedPrompts(load),
@@ -86,27 +66,69 @@ export function compose(
  *   work for nothing.
  * @throws {ConfigError}
  */
-export function composePools(
+export async function composePools(
   request: ScenarioRequest,
   naming: (pool: number) => FieldName,
   canShare: () => boolean = () => true,
-): Pick<Composition, 'seed' | 'router' | 'pools'> {
+): Promise<Pick<Composition, 'seed' | 'router' | 'pools'>> {
   const router = routerNamed(request.router ?? DEFAULT_ROUTER).name;
+  const { seed } = request;
   const shared = canShare();
-  const pools = request.pools.map((pool, i) => {
-    const spec = poolFromRequest(pool, naming(i), readAcceptance);
-    const data = loadPerfData(spec.engine);
-    const { kvOffloadingSize, kvTiers } = spec.options;
-    const tiered = kvOffloadingSize !== undefined || kvTiers !== undefined;
-    const { enablePrefixCaching = tiered || (shared && data.engine.defaults.enablePrefixCaching) } =
-      spec.options;
-    const options = { ...spec.options, enablePrefixCaching };
-    const resolved = resolvePool({ ...spec, options }, data, request.seed);
-    const calibrated = withCalibration(resolved, pool.calibration);
-    return withPerfTable(calibrated, pool.perfTable, naming(i)('perf_table'));
-  });
+  const pools: ResolvedPool[] = [];
+  for (const [i, pool] of request.pools.entries()) {
+    const resolved = composePool(pool, naming(i), { seed, shared });
+    pools.push(await withMeasured(resolved, pool, naming(i)));
+  }
   for (const pool of pools) policyNamed(pool.scheduler.policy);
-  return { seed: request.seed ?? 0, router, pools };
+  return { seed: seed ?? 0, router, pools };
+}
+
+/**
+ * A pool as the formulas have it, whatever was measured.
+ *
+ * @throws {ConfigError}
+ */
+export function composePool(
+  pool: PoolRequest,
+  name: FieldName,
+  { seed, shared = true }: { readonly seed?: number | undefined; readonly shared?: boolean } = {},
+): ResolvedPool {
+  const spec = poolFromRequest(pool, name, readAcceptance);
+  const data = loadPerfData(spec.engine);
+  const { kvOffloadingSize, kvTiers } = spec.options;
+  const tiered = kvOffloadingSize !== undefined || kvTiers !== undefined;
+  const { enablePrefixCaching = tiered || (shared && data.engine.defaults.enablePrefixCaching) } =
+    spec.options;
+  return resolvePool({ ...spec, options: { ...spec.options, enablePrefixCaching } }, data, seed);
+}
+
+/** The pool with what its files say: a calibration, measured times. */
+async function withMeasured(
+  pool: ResolvedPool,
+  { calibration, perfTable }: PoolRequest,
+  name: FieldName,
+): Promise<ResolvedPool> {
+  let measured = pool;
+  if (calibration !== undefined) {
+    const { withCalibration } = await import('./calibrate/calibration-file.js');
+    measured = withCalibration(measured, calibration);
+  }
+  if (perfTable !== undefined) {
+    const { withPerfTable } = await import('./setup-perf/use-perf-table.js');
+    measured = withPerfTable(measured, perfTable, name('perf_table'));
+  }
+  return measured;
+}
+
+/** Opens the trace of a load again and again, if it has one. */
+async function traceOpener(
+  { trace }: ScenarioRequest['load'],
+  flag: string,
+  warnings: Set<string>,
+): Promise<(() => TraceSource) | undefined> {
+  if (!trace) return undefined;
+  const { openTrace } = await import('../files/trace-reader.js');
+  return () => openTrace({ ...trace, onWarning: (text) => void warnings.add(text) }, flag);
 }
 
 /** Whether prompts of this load say what they contain. A trace is opened to see, and to refuse it early. */

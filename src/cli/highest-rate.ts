@@ -1,8 +1,8 @@
 /** `--find-rate`: simulates at several rates, here or on several cores, and reports the best. */
 
+import type { Composition } from '../config/composition.js';
 import { ConfigError } from '../core/errors.js';
 import { jsonText } from '../report/result-json.js';
-import type { Composition } from './compose.js';
 import { type FoundRate, findRate, type Probe, probeOf, scaled } from './find-rate.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
 import { asksForFiles } from './run-files.js';

@@ -1,9 +1,8 @@
 /**
- * The command line: finds the command, loads it and nothing else, and turns errors into one clear
- * message. The only place that ends the process.
+ * The command line: finds the command, loads it and nothing else, not even a parser of flags where
+ * there is no command, and turns errors into one clear message. The only place that ends the process.
  */
 
-import { Command, CommanderError } from 'commander';
 import { ConfigError, closest } from '../core/errors.js';
 import { normaliseArgv } from './argv.js';
 import { COMMANDS, type CommandEntry } from './commands/index.js';
@@ -20,7 +19,6 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   try {
     return await runCommand(entry, rest, io);
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : FAILED;
     if (!(error instanceof ConfigError)) throw error;
     io.err(errorText(error));
     return FAILED;
@@ -28,7 +26,10 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
 }
 
 async function runCommand(entry: CommandEntry, argv: string[], io: Io): Promise<ExitCode> {
-  const define = await entry.load();
+  const [define, { Command, CommanderError }] = await Promise.all([
+    entry.load(),
+    import('commander'),
+  ]);
   const command = new Command(`llmservingsim ${entry.name}`)
     .description(entry.about)
     .exitOverride()
@@ -42,7 +43,13 @@ async function runCommand(entry: CommandEntry, argv: string[], io: Io): Promise<
   define(command, io, (code) => {
     exitCode = code;
   });
-  await command.parseAsync(normaliseArgv(argv), { from: 'user' });
+  try {
+    await command.parseAsync(normaliseArgv(argv), { from: 'user' });
+  } catch (error) {
+    // It has told the user: help that was asked for, or what is wrong with the flags.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? OK : FAILED;
+    throw error;
+  }
   return exitCode;
 }
 

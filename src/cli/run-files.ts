@@ -1,10 +1,11 @@
 /** The files a run writes while it goes on. Each writer is loaded only when it was asked for. */
 
+import type { Composition } from '../config/composition.js';
 import { ConfigError } from '../core/errors.js';
 import { nsFromMs } from '../core/units.js';
 import type { FileTracer, TraceEvents } from '../report/chrome-trace.js';
 import { hardwareLabel } from '../report/run.js';
-import { type Composition, instancesOf } from './compose.js';
+import { instancesOf } from './compose.js';
 import type { Flags } from './simulate-flags.js';
 import { listOf, numberOf } from './values.js';
 

@@ -1,10 +1,11 @@
 /** What every form of `simulate` does: read the scenario file, put it together with the flags, run, save. */
 
 import { writeFileSync } from 'node:fs';
+import type { Composition, Naming } from '../config/composition.js';
 import type { FieldName, ScenarioRequest } from '../config/scenario-request.js';
 import { checkOutput, unwritable } from '../report/output-file.js';
 import type { Run } from '../report/run.js';
-import { type Composition, compose, type Naming, start } from './compose.js';
+import { compose, start } from './compose.js';
 import type { Io } from './io.js';
 import { runToEnd } from './progress.js';
 import { asksForFiles, openRunFiles } from './run-files.js';
@@ -48,7 +49,7 @@ export function namingOf(flags: Flags, base: Base | undefined): Naming {
   };
 }
 
-export function composeFlags(flags: Flags, base: Base | undefined): Composition {
+export async function composeFlags(flags: Flags, base: Base | undefined): Promise<Composition> {
   const naming = namingOf(flags, base);
   return compose(requestFromFlags(flags, base?.request), naming, conversationsFromFlags(flags));
 }

@@ -73,8 +73,6 @@ export interface TraceRequest {
 
 /** How a surface spells a field given in snake_case. */
 export type FieldName = (field: string) => string;
-/** Opens a trace file; `src/files` does. */
-export type OpenTrace = (trace: TraceRequest) => TraceSource;
 
 export const DEFAULT_ENGINE = 'vllm';
 export const DEFAULT_ROUTER = 'round_robin';
@@ -139,8 +137,15 @@ function withGpus({ npuNum, options }: PoolRequest, name: FieldName): PoolOption
   return { ...options, tensorParallelSize: tp };
 }
 
-/** The load a request describes; its ranges are checked by `checkLoad`. */
-export function loadFromRequest(request: LoadRequest, openTrace: OpenTrace): LoadOptions {
+/**
+ * The load a request describes; its ranges are checked by `checkLoad`.
+ *
+ * @param openTrace opens the trace file it names, if it does; `src/files` can
+ */
+export function loadFromRequest(
+  request: LoadRequest,
+  openTrace?: (() => TraceSource) | undefined,
+): LoadOptions {
   const { numPrompts, requestRate, burstiness, maxConcurrency } = request;
   return {
     source: sourceOf(request, openTrace),
@@ -153,9 +158,12 @@ export function loadFromRequest(request: LoadRequest, openTrace: OpenTrace): Loa
   };
 }
 
-function sourceOf(request: LoadRequest, openTrace: OpenTrace): LoadOptions['source'] {
+function sourceOf(
+  request: LoadRequest,
+  openTrace: (() => TraceSource) | undefined,
+): LoadOptions['source'] {
   const { trace, requests } = request;
-  if (trace) return { kind: 'trace', speed: trace.speed ?? 1, open: () => openTrace(trace) };
+  if (openTrace) return { kind: 'trace', speed: trace?.speed ?? 1, open: openTrace };
   if (requests) return { kind: 'trace', speed: 1, open: requests };
   return {
     kind: 'random',

@@ -28,11 +28,9 @@ export type { GrpcServer, Keepalive } from './grpc-server.js';
 export { portServer, secureServer } from './one-port.js';
 export type {
   CallLog,
-  Composed,
   Composer,
   Limits,
   LiveTarget,
-  Naming,
   RpcOptions,
   ServedModel,
 } from './ports.js';
@@ -64,8 +62,7 @@ export function createRpc(options: RpcOptions): Rpc {
     simulate: (request, call) => simulate(run, request, call),
     simulateStream: (requests, call) => simulateStream(run, requests, call),
     generate: (request, call) => generation.generate(request, call),
-    estimateStep: async (request) =>
-      estimateStep(request, { composer, allowFiles: limits.allowFiles }),
+    estimateStep: (request) => estimateStep(request, { composer, allowFiles: limits.allowFiles }),
   };
   const services = [
     mount(SimulateService, simulateHandlers),

@@ -1,32 +1,16 @@
 /** What the RPC services need of the rest: given by the composition, or by a few lines in a test. */
 
-import type { FieldName, ScenarioRequest } from '../config/scenario-request.js';
+import type { Composition, Naming } from '../config/composition.js';
+import type { ScenarioRequest } from '../config/scenario-request.js';
 import type { InstanceConfig, RequestSpec } from '../core/engine.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
-import type { LoadOptions } from '../core/workload/load.js';
 import type { LiveCluster } from '../pipeline/live-cluster.js';
 import type { ChatTemplate, Tokenizer } from '../text/index.js';
-
-/** A scenario, resolved and checked. */
-export interface Composed {
-  readonly seed: number;
-  readonly router: string;
-  readonly pools: readonly ResolvedPool[];
-  readonly load: LoadOptions;
-  readonly trace: string | undefined;
-}
-
-/** How errors spell fields. */
-export interface Naming {
-  readonly load: FieldName;
-  pool(index: number): FieldName;
-  readonly trace: string;
-}
 
 /** From what a caller asked for to what can run. */
 export interface Composer {
   /** @throws {ConfigError} */
-  compose(request: ScenarioRequest, naming: Naming): Composed;
+  compose(request: ScenarioRequest, naming: Naming): Promise<Composition>;
   instancesOf(pool: ResolvedPool, index: number): readonly InstanceConfig[];
 }
 

@@ -5,12 +5,13 @@
 
 import { Code } from '@connectrpc/connect';
 import type { Pool, Scenario } from '../../gen/llmservingsim/v1/scenario_pb.js';
+import type { Composition } from '../config/composition.js';
 import { loadHardware } from '../config/hardware.js';
 import { loadModel } from '../config/models.js';
 import { loadField, poolField, requestFromProto } from '../config/scenario-from-proto.js';
 import { ConfigError } from '../core/errors.js';
 import { refuse, toRpcError } from './errors.js';
-import type { Composed, Composer } from './ports.js';
+import type { Composer } from './ports.js';
 
 export interface ComposeOptions {
   readonly composer: Composer;
@@ -29,11 +30,11 @@ export const placeAt = (scenario: string): Place => ({
 });
 
 /** @throws {ConnectError} */
-export function composeScenario(
+export async function composeScenario(
   scenario: Scenario | undefined,
   { composer, allowFiles }: ComposeOptions,
   place: Place = placeAt('scenario'),
-): Composed {
+): Promise<Composition> {
   const at = place.scenario;
   if (!scenario) throw toRpcError(new ConfigError(at, 'what runs, and the load', undefined));
   try {
@@ -41,7 +42,7 @@ export function composeScenario(
     const request = requestFromProto(scenario, at);
     for (const [i, pool] of scenario.pools.entries()) lookUp(pool, place.pool(i));
     const load = loadField(at);
-    return composer.compose(request, {
+    return await composer.compose(request, {
       load,
       pool: (index) => poolField(at, index),
       trace: load('trace.path'),

@@ -10,11 +10,15 @@ import { Worker } from 'node:worker_threads';
  */
 export function startWorker(from: string, name: string, workerData: object = {}): Worker {
   if (!from.endsWith('.ts')) return new Worker(new URL(`./${name}.js`, from), { workerData });
-  const tsxCjs = createRequire(import.meta.url).resolve('tsx/esm/api');
-  const tsx = pathToFileURL(tsxCjs.replace(/\.cjs$/, '.mjs')).href;
   const entry = new URL(`./${name}.ts`, from).href;
   const start =
     "const { tsx, entry } = require('node:worker_threads').workerData;" +
     'import(tsx).then(({ register }) => { register(); return import(entry); });';
-  return new Worker(start, { eval: true, workerData: { ...workerData, tsx, entry } });
+  return new Worker(start, { eval: true, workerData: { ...workerData, tsx: tsxApi(), entry } });
+}
+
+/** The module whose `register` makes `import` understand TypeScript: in a source checkout alone. */
+export function tsxApi(): string {
+  const tsxCjs = createRequire(import.meta.url).resolve('tsx/esm/api');
+  return pathToFileURL(tsxCjs.replace(/\.cjs$/, '.mjs')).href;
 }

@@ -9,15 +9,11 @@ import {
   type PoolRequest,
   poolFromRequest as poolFrom,
 } from '../../src/config/scenario-request.js';
-import type { TraceSource } from '../../src/core/workload/trace-replay.js';
 
 const pool = { model: 'qwen/Qwen3-8B', hardware: 'A100' };
 const read = (data: unknown) => requestFromProto(scenarioFromData(data, 's.yaml'), 's.yaml');
 const poolFromRequest = (request: PoolRequest, name: (field: string) => string) =>
   poolFrom(request, name, () => [[1]]);
-const noTrace = (): TraceSource => {
-  throw new Error('no trace here');
-};
 
 describe('scenario file', () => {
   it('is the proto message in its field names', () => {
@@ -30,7 +26,7 @@ describe('scenario file', () => {
     expect(request.router).toBeUndefined();
     expect(request.pools[0]).toMatchObject({ ...pool, numInstances: 2 });
     expect(request.pools[0]!.options).toEqual({ maxNumSeqs: 8, watermark: 0 });
-    expect(loadFromRequest(request.load, noTrace)).toMatchObject({
+    expect(loadFromRequest(request.load)).toMatchObject({
       numPrompts: 5,
       requestRate: Infinity,
       source: { kind: 'random', inputLen: 9, outputLen: 128 },

@@ -46,7 +46,7 @@ describe('Simulate over gRPC', () => {
 
   it('equals the run in process, byte for byte of the report', async () => {
     const [last] = await run({ scenario: smallScenario() });
-    const composed = composeScenario(smallScenario(), { composer, allowFiles: true });
+    const composed = await composeScenario(smallScenario(), { composer, allowFiles: true });
     const started = start(composed, { percentiles: [90, 99] });
     while (!started.simulation.advance(1000));
     const expected = create(ReportSchema, reportMessage(started.run(false)));

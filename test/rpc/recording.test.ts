@@ -52,7 +52,7 @@ describe('a recording asked for in Simulate', () => {
   it('is the file that a run in process writes, in pieces of bounded size', async () => {
     const path = join(folder, 'here.jsonl');
     const file = new RecordingFile(path);
-    const composed = composeScenario(scenario, { composer, allowFiles: false });
+    const composed = await composeScenario(scenario, { composer, allowFiles: false });
     const tracers = [new Recorder(file, composed.pools[0]!.spec.model.name)];
     const started = start(composed, { percentiles: [], tracers });
     while (!started.simulation.advance(1000));

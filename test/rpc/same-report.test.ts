@@ -89,9 +89,9 @@ const scenarios: fc.Arbitrary<Scenario> = fc
   });
 
 /** As `simulate` runs it; or the field that is refused. */
-function inProcess(scenario: Scenario): Uint8Array | string {
+async function inProcess(scenario: Scenario): Promise<Uint8Array | string> {
   try {
-    const composed = composeScenario(scenario, { composer, allowFiles: false });
+    const composed = await composeScenario(scenario, { composer, allowFiles: false });
     const started = start(composed, { percentiles: PERCENTILES });
     while (!started.simulation.advance(1000));
     return toBinary(ReportSchema, create(ReportSchema, reportMessage(started.run(false))));
@@ -126,7 +126,7 @@ describe('a report over gRPC', () => {
       let simulated = 0;
       await fc.assert(
         fc.asyncProperty(scenarios, async (scenario) => {
-          const expected = inProcess(scenario);
+          const expected = await inProcess(scenario);
           if (typeof expected === 'string') {
             await expect(reportOf({ scenario })).rejects.toMatchObject({ details: expected });
             return;
@@ -146,7 +146,7 @@ describe('a report over gRPC', () => {
   it('counts the same when every token is told, and recorded', async () => {
     await fc.assert(
       fc.asyncProperty(scenarios, async (scenario) => {
-        if (typeof inProcess(scenario) === 'string') return;
+        if (typeof (await inProcess(scenario)) === 'string') return;
         const counts = ({ duration, completed, totalOutputTokens, instances }: Report) => ({
           duration,
           completed,

@@ -54,8 +54,7 @@ export function readCalibration(path: string): Calibration {
 const LEAST_FACTOR = 1e-3;
 
 /** `pool` as the calibration in `path` has it, saying so when it was fitted on something else. */
-export function withCalibration(pool: ResolvedPool, path: string | undefined): ResolvedPool {
-  if (path === undefined) return pool;
+export function withCalibration(pool: ResolvedPool, path: string): ResolvedPool {
   const { coefficients, fittedOn, errors } = readCalibration(path);
   const label = caseLabel(pool);
   const other = `calibrated on ${fittedOn}: for ${label} expect a larger error`;

@@ -39,7 +39,10 @@ export const defineCalibrate: DefineCommand = (command, io) => {
     if (target !== undefined) checkOutput('--save-calibration', target);
     const base = await baseOf(flags);
     const request = requestFromFlags(flags, base?.request);
-    const { pools, router, seed } = composePools(withoutCache(request), namingOf(flags, base).pool);
+    const { pools, router, seed } = await composePools(
+      withoutCache(request),
+      namingOf(flags, base).pool,
+    );
     const pool = pools[0]!;
     if (pool.table) {
       const instead = 'nothing here: what is fitted is the analytic model';

@@ -23,7 +23,7 @@ export const defineExplain: DefineCommand = (command, io) => {
   command.action(async (flags: Flags) => {
     const base = await baseOf(flags);
     const request = requestFromFlags(flags, base?.request);
-    const { pools } = composePools(request, namingOf(flags, base).pool);
+    const { pools } = await composePools(request, namingOf(flags, base).pool);
     const batch = textFlag(flags, 'batch') ?? DEFAULT_BATCH;
     const data = loadEfficiency();
     const all = pools.map((pool): Explained => {

@@ -54,7 +54,7 @@ export async function startServer(flags: Flags, io: Io): Promise<RunningServer> 
   const log = new ServerLog({ json: options.logJson, verbose: options.verbose, write: io.err });
   const base = await baseOf(flags);
   const request = requestFromFlags(flags, base?.request);
-  const { pools, router, seed } = composePools(request, namingOf(flags, base).pool);
+  const { pools, router, seed } = await composePools(request, namingOf(flags, base).pool);
   const service = await ClusterService.create({
     ...options,
     pools,

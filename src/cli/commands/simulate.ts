@@ -1,10 +1,10 @@
 /** `simulate`: a load on a scenario, in virtual time. */
 
+import type { Composition } from '../../config/composition.js';
 import { humanReport, loadLabel } from '../../report/human.js';
 import { jsonText, resultJson } from '../../report/result-json.js';
 import type { Run } from '../../report/run.js';
 import type { DefineCommand } from '../command.js';
-import type { Composition } from '../compose.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from '../io.js';
 import { addSimulateFlags, type Flags, variantsOf } from '../simulate-flags.js';
 import {
@@ -29,7 +29,7 @@ async function simulate(flags: Flags, io: Io): Promise<ExitCode> {
     const { compare } = await import('../compare.js');
     return compare(variants, base, flags, io);
   }
-  const composition = composeFlags(flags, base);
+  const composition = await composeFlags(flags, base);
   tellWarnings([composition], io);
   if (flags.dryRun) return dryRun(composition, flags, io);
   if (flags.findRate) {

@@ -10,7 +10,7 @@ import { ConfigError } from '../../core/errors.js';
 import type { ResolvedPool } from '../../core/perf/resolve.js';
 import { stepSeconds } from '../../core/perf/step-cost.js';
 import { shapeOfBatch } from '../../core/step-shape.js';
-import { composePools } from '../compose.js';
+import { composePool } from '../compose.js';
 
 export interface PerfRow {
   readonly model: string;
@@ -65,7 +65,7 @@ export function perfRow(model: string, hardware: string): PerfRow {
 function tryPool(model: string, hardware: string, size: number): ResolvedPool | string {
   const pool = { model, hardware, options: { tensorParallelSize: size } };
   try {
-    return composePools({ pools: [pool], load: {} }, () => (field) => `--${field}`).pools[0]!;
+    return composePool(pool, (field) => `--${field}`);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return error.message;

@@ -18,7 +18,7 @@ import type { PoolOptions } from '../../core/scenario.js';
 import { openImport, type Said } from '../../files/perf-imports/index.js';
 import { perfTableText, readPerfTable } from '../../files/perf-table.js';
 import { unwritable } from '../../report/output-file.js';
-import { composePools } from '../compose.js';
+import { composePool } from '../compose.js';
 
 /** What the flags say about the tables asked for; absent: the files, or the defaults. */
 export interface TableFlags {
@@ -57,7 +57,7 @@ export function generated(model: string, hardware: string, flags: TableFlags): P
     ...(flags.kvCacheDtype !== undefined && { kvCacheDtype: flags.kvCacheDtype }),
   };
   const pool = { model, hardware, engine: flags.engine, options };
-  const resolved = composePools({ pools: [pool], load: {} }, () => flag).pools[0]!;
+  const resolved = composePool(pool, flag);
   const { deployment, engine, scheduler, spec } = resolved;
   const meta: PerfTableMeta = {
     model: spec.model.name,
@@ -147,7 +147,7 @@ function poolOf(
     ...(meta.quantization !== 'none' && { quantization: meta.quantization }),
   };
   const pool = { model: meta.model, hardware: meta.hardware, engine, options };
-  return composePools({ pools: [pool], load: {} }, () => where).pools[0]!;
+  return composePool(pool, where);
 }
 
 const ROOMY_BLOCKS = 2 ** 20;

@@ -8,12 +8,7 @@ import { readPerfTable } from '../../files/perf-table.js';
  * @param where how the user named the file
  * @throws {ConfigError} for a file that is wrong, or of another model, GPU or tensor-parallel size
  */
-export function withPerfTable(
-  pool: ResolvedPool,
-  path: string | undefined,
-  where: string,
-): ResolvedPool {
-  if (path === undefined) return pool;
+export function withPerfTable(pool: ResolvedPool, path: string, where: string): ResolvedPool {
   const used = tabledPool(pool, readPerfTable(path, where), path);
   if (pool.level !== 'calibrated') return used;
   return { ...used, notes: [...used.notes, 'what is not measured comes from the calibration'] };

@@ -5,9 +5,8 @@
  * thread. A job that is no longer wanted is aborted, which ends its thread.
  */
 
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { Piscina } from 'piscina';
+import { tsxApi } from '../../text/start-worker.js';
 import { type Answer, answerOf, type Job, type Reply } from './job.js';
 
 export class RunPool {
@@ -36,14 +35,18 @@ export class RunPool {
   }
 }
 
-/** Built code runs as it is; in a source checkout the thread goes through tsx, like everything else. */
+/**
+ * Built code runs as it is; in a source checkout the thread goes through tsx, like everything else. Through
+ * its hooks for ESM alone: with those for `require` the modules loaded at first would be other ones than
+ * those that `import()` brings later.
+ */
 function entry(): { filename: string; execArgv?: string[] } {
   if (!import.meta.url.endsWith('.ts')) {
     return { filename: new URL('./simulate-worker.js', import.meta.url).href };
   }
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
   const filename = new URL('./simulate-worker.ts', import.meta.url).href;
-  return { filename, execArgv: ['--import', tsx] };
+  const start = `import { register } from '${tsxApi()}'; register();`;
+  return { filename, execArgv: ['--import', `data:text/javascript,${encodeURIComponent(start)}`] };
 }
 
 export const isAbort = (error: unknown): boolean =>

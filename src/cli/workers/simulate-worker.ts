@@ -17,7 +17,7 @@ const SILENT: Io = {
 export default async function simulateJob(job: Job): Promise<Reply> {
   try {
     const { flags } = job;
-    const composition = composeFlags(flags, await baseOf(flags));
+    const composition = await composeFlags(flags, await baseOf(flags));
     const answer = await doJob(job, (change) =>
       runOnce({ ...composition, load: change(composition.load) }, flags, SILENT),
     );

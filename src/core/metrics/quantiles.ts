@@ -147,12 +147,14 @@ export class LatencySketch {
   }
 
   #accumulate(): void {
-    this.#cumulative ??= new Float64Array(NUM_BUCKETS);
+    const counts = this.#counts;
+    const cumulative = this.#cumulative ?? new Float64Array(NUM_BUCKETS);
+    this.#cumulative = cumulative;
     const last = bucketOf(this.#max);
     let sum = 0;
     for (let i = bucketOf(this.#min); i <= last; i++) {
-      sum += this.#counts[i]!;
-      this.#cumulative[i] = sum;
+      sum += counts[i]!;
+      cumulative[i] = sum;
     }
     this.#cumulativeOf = this.#count;
   }

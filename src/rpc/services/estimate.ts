@@ -15,13 +15,14 @@ import { type ComposeOptions, composeScenario, type Place } from '../scenario.js
 
 const PLACE: Place = { scenario: 'pool', pool: () => 'pool' };
 
-export function estimateStep(
+export async function estimateStep(
   request: EstimateStepRequest,
   options: ComposeOptions,
-): MessageInitShape<typeof EstimateStepResponseSchema> {
+): Promise<MessageInitShape<typeof EstimateStepResponseSchema>> {
   if (!request.pool) throw invalidField('pool', 'where the step runs', undefined);
   const scenario = create(ScenarioSchema, { pools: [request.pool] });
-  const pool = composeScenario(scenario, options, PLACE).pools[0]!;
+  const { pools } = await composeScenario(scenario, options, PLACE);
+  const pool = pools[0]!;
   const { seconds, rows } = explainStep(
     pool,
     withDrafts(shapeOf(request, pool.cost.window), pool.scheduler),

@@ -13,16 +13,16 @@ import type {
   SimulateStreamResponseSchema,
   Submit,
 } from '../../../gen/llmservingsim/v1/service_pb.js';
+import type { Composition } from '../../config/composition.js';
 import type { RequestSpec } from '../../core/engine.js';
 import { msFromNs, nsFromMs, type TimeNs } from '../../core/units.js';
-import type { SimulationEvent } from '../../pipeline/events.js';
+import type { Detail, SimulationEvent } from '../../pipeline/events.js';
 import { SteeredSimulation } from '../../pipeline/steered-simulation.js';
 import { type Call, untilAborted } from '../call.js';
 import { invalidField } from '../errors.js';
 import { EventBudget } from '../limits.js';
 import { detailOf, EventMessages, weightOf } from '../messages/events.js';
 import { reportMessage } from '../messages/report.js';
-import type { Composed } from '../ports.js';
 import { composeScenario, placeAt } from '../scenario.js';
 import { eventBatch, runOf, type SimulateOptions } from './simulate.js';
 
@@ -43,7 +43,7 @@ export async function* simulateStream(
   const end = options.runs.begin();
   let session: Session | undefined;
   try {
-    session = new Session(first.value.command.value, options);
+    session = await openSession(first.value.command.value, options);
     yield* session.run(commands, signal);
   } finally {
     session?.close();
@@ -51,8 +51,26 @@ export async function* simulateStream(
   }
 }
 
+/** Refuses what cannot be configured before it looks anything up. */
+async function openSession(request: Configure, options: SimulateOptions): Promise<Session> {
+  const { composer, limits } = options;
+  const detail = detailOf(request.detail, 'configure.detail', 'tokens');
+  const { clock, speed } = request;
+  if (!['', 'virtual', 'wall'].includes(clock)) {
+    throw invalidField('configure.clock', 'virtual or wall', clock);
+  }
+  if (!(speed >= 0)) throw invalidField('configure.speed', 'a factor above 0', speed);
+  if (request.scenario?.workload) {
+    throw invalidField('configure.scenario.workload', 'nothing: requests are submitted', 'a load');
+  }
+  const { allowFiles } = limits;
+  const place = placeAt('configure.scenario');
+  const composition = await composeScenario(request.scenario, { composer, allowFiles }, place);
+  return new Session(request, composition, detail, options);
+}
+
 class Session {
-  readonly #composed: Composed;
+  readonly #composition: Composition;
   readonly #simulation: SteeredSimulation;
   readonly #messages: EventMessages;
   readonly #budget: EventBudget;
@@ -65,27 +83,17 @@ class Session {
   #over = false;
   #failure: unknown;
 
-  constructor(request: Configure, { composer, limits }: SimulateOptions) {
-    const detail = detailOf(request.detail, 'configure.detail', 'tokens');
-    const { clock, speed } = request;
-    if (!['', 'virtual', 'wall'].includes(clock)) {
-      throw invalidField('configure.clock', 'virtual or wall', clock);
-    }
-    if (!(speed >= 0)) throw invalidField('configure.speed', 'a factor above 0', speed);
-    if (request.scenario?.workload) {
-      throw invalidField(
-        'configure.scenario.workload',
-        'nothing: requests are submitted',
-        'a load',
-      );
-    }
-    const place = placeAt('configure.scenario');
-    const { allowFiles } = limits;
-    this.#composed = composeScenario(request.scenario, { composer, allowFiles }, place);
+  constructor(
+    request: Configure,
+    composition: Composition,
+    detail: Detail,
+    { composer, limits }: SimulateOptions,
+  ) {
+    this.#composition = composition;
     this.#messages = new EventMessages(request);
     this.#budget = new EventBudget(limits);
-    this.#stepped = clock !== 'wall';
-    const { seed, router, pools } = this.#composed;
+    this.#stepped = request.clock !== 'wall';
+    const { seed, router, pools } = composition;
     this.#simulation = new SteeredSimulation({
       instances: pools.flatMap((pool, i) => composer.instancesOf(pool, i)),
       router,
@@ -95,7 +103,7 @@ class Session {
       detail,
       onEvents: () => this.#wake(),
     });
-    this.#simulation.clock.setSpeed(this.#stepped ? 0 : speed || 1);
+    this.#simulation.clock.setSpeed(this.#stepped ? 0 : request.speed || 1);
   }
 
   async *run(
@@ -124,7 +132,7 @@ class Session {
         signal.throwIfAborted();
       }
       const { offered } = this.#simulation;
-      const run = runOf(this.#composed, offered, this.#simulation.report());
+      const run = runOf(this.#composition, offered, this.#simulation.report());
       yield this.#response({ case: 'report', value: reportMessage(run) });
     } finally {
       aborted.cancel();

@@ -5,6 +5,7 @@ import type {
   SimulateRequest,
   SimulateResponseSchema,
 } from '../../../gen/llmservingsim/v1/service_pb.js';
+import type { Composition } from '../../config/composition.js';
 import type { RunReport } from '../../core/metrics/report.js';
 import { buildLoad } from '../../core/workload/load.js';
 import { OfferedLoad } from '../../core/workload/offered-load.js';
@@ -19,7 +20,7 @@ import { checkNumRequests, EventBudget, type Runs } from '../limits.js';
 import { detailOf, EventMessages, NamedRequests, weightOf } from '../messages/events.js';
 import { RecordingPieces } from '../messages/recording.js';
 import { PERCENTILES, reportMessage } from '../messages/report.js';
-import type { Composed, Composer, Limits } from '../ports.js';
+import type { Composer, Limits } from '../ports.js';
 import { composeScenario } from '../scenario.js';
 
 export interface SimulateOptions {
@@ -40,7 +41,8 @@ export async function* simulate(
 ): AsyncGenerator<Response> {
   const detail = detailOf(request.detail, 'detail', 'report');
   const clock = clockOf(request.clock, request.speed);
-  const composed = composeScenario(request.scenario, { composer, allowFiles: limits.allowFiles });
+  const { allowFiles } = limits;
+  const composed = await composeScenario(request.scenario, { composer, allowFiles });
   checkNumRequests(composed.load, limits);
   const { seed, router, pools } = composed;
   const messages = new EventMessages(request);
@@ -97,10 +99,10 @@ export const eventBatch = <E>(events: E[]) => ({
   events,
 });
 
-const reportOf = (composed: Composed, offered: OfferedLoad, report: RunReport) =>
+const reportOf = (composed: Composition, offered: OfferedLoad, report: RunReport) =>
   reportMessage(runOf(composed, { numRequests: offered.numGiven, spanNs: offered.spanNs }, report));
 
-export const runOf = (composed: Composed, offered: Run['offered'], report: RunReport): Run => ({
+export const runOf = (composed: Composition, offered: Run['offered'], report: RunReport): Run => ({
   ...composed,
   offered,
   percentiles: PERCENTILES,
