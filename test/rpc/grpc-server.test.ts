@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { ReportSchema } from '../../gen/llmservingsim/v1/report_pb.js';
 import {
   type SimulateResponse,
@@ -11,34 +11,17 @@ import { start } from '../../src/cli/compose.js';
 import { ManualClock } from '../../src/pipeline/clock.js';
 import { reportMessage } from '../../src/rpc/messages/report.js';
 import { composeScenario } from '../../src/rpc/scenario.js';
-import {
-  collect,
-  composer,
-  detailsOf,
-  errorOf,
-  grpcClient,
-  type Server,
-  smallScenario,
-  startServer,
-  unary,
-  until,
-} from './support.js';
+import { closedReader } from './closed-reader.js';
+import { served } from './served.js';
+import { collect, composer, detailsOf, errorOf, smallScenario, unary, until } from './support.js';
 
 const ms = (n: number) => n * 1e6;
 
 describe('Simulate over gRPC', () => {
-  let server: Server;
-  let client: ReturnType<typeof grpcClient>;
-  beforeAll(async () => {
-    server = await startServer();
-    client = grpcClient(SimulateService, server.address);
-  });
-  afterAll(async () => {
-    client.close();
-    await server.close();
-  });
+  const on = served(SimulateService);
 
-  const run = (request: object): Promise<SimulateResponse[]> => collect(client.simulate!(request));
+  const run = (request: object): Promise<SimulateResponse[]> =>
+    collect(on.client.simulate!(request));
   const kinds = (messages: SimulateResponse[]) =>
     messages.flatMap(({ content }) =>
       content.case === 'events' ? content.value.events.map(({ kind }) => kind.case) : content.case,
@@ -229,22 +212,35 @@ describe('Simulate over gRPC', () => {
     expect(detailsOf(error)).toEqual(['ErrorInfo', 'BadRequest']);
   });
 
-  it('waits for a reader that does not read, and ends with it', async () => {
-    const endless = smallScenario({
+  const longRun = {
+    detail: 'tokens',
+    scenario: smallScenario({
       workload: {
-        numPrompts: 1e6,
-        requestRate: 20,
-        source: { case: 'random', value: { randomInputLen: 64, randomOutputLen: 100 } },
+        numPrompts: 2000,
+        requestRate: 50,
+        source: { case: 'random', value: { randomInputLen: 64, randomOutputLen: 50 } },
       },
-    });
-    const call = client.simulate!({ scenario: endless, detail: 'tokens' });
-    call.pause();
-    await until(() => server.rpc.numRuns === 1);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(server.rpc.numRuns).toBe(1);
-    call.on('error', () => {});
-    call.cancel();
-    await until(() => server.rpc.numRuns === 0);
+    }),
+  };
+
+  it('waits for a reader that does not read, and tells it everything when it does', async () => {
+    const { method } = SimulateService;
+    const reader = closedReader(on.server.address, method.simulate, [longRun]);
+    await until(() => on.server.rpc.numRuns === 1);
+    // Meanwhile others are told all of the same run.
+    const told = await run(longRun);
+    await run(longRun);
+    expect(on.server.rpc.numRuns).toBe(1);
+    expect(told.length).toBeGreaterThan(20);
+    expect(await reader.read()).toEqual(told);
+    await until(() => on.server.rpc.numRuns === 0);
+  });
+
+  it('ends with a reader that never reads', async () => {
+    const reader = closedReader(on.server.address, SimulateService.method.simulate, [longRun]);
+    await until(() => on.server.rpc.numRuns === 1);
+    reader.leave();
+    await until(() => on.server.rpc.numRuns === 0);
   });
 
   it.each([
@@ -259,32 +255,23 @@ describe('Simulate over gRPC', () => {
     const endless = smallScenario({
       workload: { numPrompts: 1e6, requestRate: 1, source: { case: 'random', value: {} } },
     });
-    const call = client.simulate!(
+    const call = on.client.simulate!(
       { scenario: endless, clock: 'wall' },
       { deadline: Date.now() + 50 },
     );
     const error = await errorOf(collect(call));
     expect(error.code).toBe(grpc.status.DEADLINE_EXCEEDED);
-    await until(() => server.rpc.numRuns === 0);
+    await until(() => on.server.rpc.numRuns === 0);
   });
 });
 
 describe('Generate over gRPC', () => {
   const clock = new ManualClock();
-  let server: Server;
-  let client: ReturnType<typeof grpcClient>;
-  beforeAll(async () => {
-    server = await startServer({ clock });
-    client = grpcClient(SimulateService, server.address);
-  });
-  afterAll(async () => {
-    client.close();
-    await server.close();
-  });
+  const on = served(SimulateService, { clock });
 
   it('sends tokens when their step is over, and how it ended', async () => {
     const got: object[] = [];
-    const call = client.generate!({
+    const call = on.client.generate!({
       prompt: { case: 'promptTokens', value: 5 },
       maxTokens: 3,
       ignoreEos: true,
@@ -292,7 +279,7 @@ describe('Generate over gRPC', () => {
     call.on('data', (message: { atMs: number; numTokens: number; finish?: object }) =>
       got.push({ at: message.atMs, n: message.numTokens, done: message.finish !== undefined }),
     );
-    await until(() => server.cluster.numUnfinished === 1);
+    await until(() => on.server.cluster.numUnfinished === 1);
     for (let i = 1; i <= 3; i++) {
       clock.advance(ms(10));
       await until(() => got.length === i);
@@ -305,13 +292,13 @@ describe('Generate over gRPC', () => {
   });
 
   it('adds up what a slow reader has not taken', async () => {
-    const call = client.generate!({
+    const call = on.client.generate!({
       prompt: { case: 'text', value: 'Count to a hundred.' },
       maxTokens: 100,
       ignoreEos: true,
     });
     const messages = collect<{ numTokens: number; text: string; finish?: object }>(call);
-    await until(() => server.cluster.numUnfinished === 1);
+    await until(() => on.server.cluster.numUnfinished === 1);
     clock.advance(ms(2000));
     const got = await messages;
     expect(got.length).toBe(1);
@@ -323,23 +310,23 @@ describe('Generate over gRPC', () => {
   });
 
   it('frees the KV of a caller who goes away', async () => {
-    const freeBlocks = () => server.cluster.snapshot()[0]!.freeBlocks;
+    const freeBlocks = () => on.server.cluster.snapshot()[0]!.freeBlocks;
     const free = freeBlocks();
-    const call = client.generate!({
+    const call = on.client.generate!({
       prompt: { case: 'promptTokens', value: 40 },
       maxTokens: 100,
     });
     call.on('error', () => {});
-    await until(() => server.cluster.numUnfinished === 1);
+    await until(() => on.server.cluster.numUnfinished === 1);
     clock.advance(ms(30));
     expect(freeBlocks()).toBeLessThan(free);
     call.cancel();
     await until(() => {
       clock.advance(0);
-      return server.cluster.counts.aborted > 0;
+      return on.server.cluster.counts.aborted > 0;
     });
     expect(freeBlocks()).toBe(free);
-    expect(server.cluster.numUnfinished).toBe(0);
+    expect(on.server.cluster.numUnfinished).toBe(0);
   });
 
   it.each([
@@ -354,30 +341,23 @@ describe('Generate over gRPC', () => {
     ['no length to ignore the end at', { ignoreEos: true }, grpc.status.INVALID_ARGUMENT],
   ])('refuses %s', async (_, change, code) => {
     const request = { prompt: { case: 'promptTokens', value: 5 }, ...change };
-    const error = await errorOf(collect(client.generate!(request)));
+    const error = await errorOf(collect(on.client.generate!(request)));
     expect(error.code).toBe(code);
     expect(detailsOf(error)).toEqual(['ErrorInfo', 'BadRequest']);
-    expect(server.cluster.numUnfinished).toBe(0);
+    expect(on.server.cluster.numUnfinished).toBe(0);
   });
 });
 
 describe('StatusService over gRPC', () => {
   const clock = new ManualClock();
-  let server: Server;
-  let client: ReturnType<typeof grpcClient>;
-  beforeAll(async () => {
-    server = await startServer({ clock });
-    client = grpcClient(StatusService, server.address);
-  });
-  afterAll(async () => {
-    client.close();
-    await server.close();
-  });
+  const on = served(StatusService, { clock });
 
   it('tells the state of the live cluster', async () => {
-    const subscription = server.cluster.request$({ promptTokens: 8, maxTokens: 100 }).subscribe();
+    const subscription = on.server.cluster
+      .request$({ promptTokens: 8, maxTokens: 100 })
+      .subscribe();
     clock.advance(ms(10));
-    expect(await unary(client, 'getStatus', {})).toMatchObject({
+    expect(await unary(on.client, 'getStatus', {})).toMatchObject({
       status: {
         atMs: 10,
         runningRequests: 1,
@@ -391,14 +371,16 @@ describe('StatusService over gRPC', () => {
   });
 
   it('tells it again when it changes', async () => {
-    const call = client.watchStatus!({ intervalMs: 10, onlyChanges: true });
+    const call = on.client.watchStatus!({ intervalMs: 10, onlyChanges: true });
     call.on('error', () => {});
     const seen: number[] = [];
     call.on('data', ({ status }: { status: { runningRequests: number } }) =>
       seen.push(status.runningRequests),
     );
     await until(() => seen.length === 1);
-    const subscription = server.cluster.request$({ promptTokens: 8, maxTokens: 100 }).subscribe();
+    const subscription = on.server.cluster
+      .request$({ promptTokens: 8, maxTokens: 100 })
+      .subscribe();
     clock.advance(ms(10));
     await until(() => seen.length === 2);
     expect(seen).toEqual([0, 1]);
@@ -408,12 +390,12 @@ describe('StatusService over gRPC', () => {
   });
 
   it('lists models and hardware', async () => {
-    const { models } = await unary(client, 'listModels', {});
+    const { models } = await unary(on.client, 'listModels', {});
     expect((models as { name: string }[]).map(({ name }) => name)).toContain('qwen/Qwen3-8B');
     expect((models as { served: boolean }[]).filter(({ served }) => served)).toEqual([
       expect.objectContaining({ name: 'small', maxModelLen: 256 }),
     ]);
-    const { hardware } = await unary(client, 'listHardware', {});
+    const { hardware } = await unary(on.client, 'listHardware', {});
     expect((hardware as { name: string }[]).map(({ name }) => name)).toContain('H100');
   });
 });

@@ -2,19 +2,20 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { type SimulateResponse, SimulateService } from '../../gen/llmservingsim/v1/service_pb.js';
 import { start } from '../../src/cli/compose.js';
 import { Recorder, RecordingFile } from '../../src/files/recorder.js';
 import { readRecording } from '../../src/files/recording.js';
 import { composeScenario } from '../../src/rpc/scenario.js';
+import { closedReader } from './closed-reader.js';
+import { served } from './served.js';
 import {
   collect,
   composer,
   detailsOf,
   errorOf,
   grpcClient,
-  type Server,
   smallScenario,
   startServer,
   until,
@@ -23,31 +24,26 @@ import {
 const folder = mkdtempSync(join(tmpdir(), 'rpc-recording-'));
 
 describe('a recording asked for in Simulate', () => {
-  let server: Server;
-  let client: ReturnType<typeof grpcClient>;
-  beforeAll(async () => {
-    server = await startServer({ limits: { allowFiles: false } });
-    client = grpcClient(SimulateService, server.address);
-  });
-  afterAll(async () => {
-    client.close();
-    await server.close();
+  const on = served(SimulateService, { limits: { allowFiles: false } });
+  afterAll(() => {
     rmSync(folder, { recursive: true });
   });
 
-  const scenario = smallScenario({
-    workload: {
-      numPrompts: 2000,
-      requestRate: 50,
-      source: { case: 'random', value: { randomInputLen: 64, randomOutputLen: 20 } },
-    },
-  });
+  const scenarioOf = (numPrompts: number) =>
+    smallScenario({
+      workload: {
+        numPrompts,
+        requestRate: 50,
+        source: { case: 'random', value: { randomInputLen: 64, randomOutputLen: 20 } },
+      },
+    });
+  const scenario = scenarioOf(2000);
   const piecesOf = (messages: readonly SimulateResponse[]) =>
     messages.flatMap(({ content }) =>
       content.case === 'recording' ? [Buffer.from(content.value.data)] : [],
     );
   const recorded = async (more: object = {}) =>
-    piecesOf(await collect(client.simulate!({ scenario, record: true, ...more })));
+    piecesOf(await collect(on.client.simulate!({ scenario, record: true, ...more })));
 
   it('is the file that a run in process writes, in pieces of bounded size', async () => {
     const path = join(folder, 'here.jsonl');
@@ -85,31 +81,29 @@ describe('a recording asked for in Simulate', () => {
   });
 
   it('comes before the report, whose sums may differ in their last digits', async () => {
-    const messages = await collect<SimulateResponse>(client.simulate!({ scenario, record: true }));
+    const messages = await collect<SimulateResponse>(
+      on.client.simulate!({ scenario, record: true }),
+    );
     const cases = messages.map(({ content }) => content.case);
     expect(new Set(cases.slice(0, -1))).toEqual(new Set(['recording']));
-    const [alone] = await collect<SimulateResponse>(client.simulate!({ scenario }));
+    const [alone] = await collect<SimulateResponse>(on.client.simulate!({ scenario }));
     const numbers = ({ content }: SimulateResponse) =>
       content.case === 'report' ? [content.value.duration, content.value.ttft?.p99Ms] : [];
     expect(numbers(messages.at(-1)!)).toEqual(numbers(alone!));
   });
 
   it('waits for a reader that does not read', async () => {
-    const endless = smallScenario({
-      workload: {
-        numPrompts: 1e7,
-        requestRate: 20,
-        source: { case: 'random', value: { randomInputLen: 64, randomOutputLen: 100 } },
-      },
-    });
-    const call = client.simulate!({ scenario: endless, record: true });
-    call.pause();
-    call.on('error', () => {});
-    await until(() => server.rpc.numRuns === 1);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(server.rpc.numRuns).toBe(1);
-    call.cancel();
-    await until(() => server.rpc.numRuns === 0);
+    const { simulate } = SimulateService.method;
+    // More pieces than may stand in a buffer.
+    const long = scenarioOf(20_000);
+    const reader = closedReader(on.server.address, simulate, [{ scenario: long, record: true }]);
+    await until(() => on.server.rpc.numRuns === 1);
+    // Meanwhile others are told all of the same run.
+    const told = Buffer.concat(await recorded({ scenario: long }));
+    await recorded({ scenario: long });
+    expect(on.server.rpc.numRuns).toBe(1);
+    expect(Buffer.concat(piecesOf(await reader.read())).equals(told)).toBe(true);
+    await until(() => on.server.rpc.numRuns === 0);
   });
 
   it('counts as events, a request and each of its tokens', async () => {

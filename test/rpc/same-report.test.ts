@@ -2,7 +2,7 @@
 
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Report, ReportSchema } from '../../gen/llmservingsim/v1/report_pb.js';
 import { type Scenario, ScenarioSchema } from '../../gen/llmservingsim/v1/scenario_pb.js';
 import { type SimulateResponse, SimulateService } from '../../gen/llmservingsim/v1/service_pb.js';
@@ -10,7 +10,8 @@ import { start } from '../../src/cli/compose.js';
 import { ConfigError } from '../../src/core/errors.js';
 import { PERCENTILES, reportMessage } from '../../src/rpc/messages/report.js';
 import { composeScenario } from '../../src/rpc/scenario.js';
-import { collect, composer, grpcClient, type Server, startServer } from './support.js';
+import { served } from './served.js';
+import { collect, composer } from './support.js';
 
 const NUM_RUNS = Number(process.env.PROPERTY_RUNS ?? 1) * 60;
 
@@ -104,19 +105,10 @@ async function inProcess(scenario: Scenario): Promise<Uint8Array | string> {
 }
 
 describe('a report over gRPC', () => {
-  let server: Server;
-  let client: ReturnType<typeof grpcClient>;
-  beforeAll(async () => {
-    server = await startServer();
-    client = grpcClient(SimulateService, server.address);
-  });
-  afterAll(async () => {
-    client.close();
-    await server.close();
-  });
+  const on = served(SimulateService);
 
   const reportOf = async (request: object): Promise<Report> => {
-    const messages = await collect<SimulateResponse>(client.simulate!(request));
+    const messages = await collect<SimulateResponse>(on.client.simulate!(request));
     return messages.at(-1)!.content.value as Report;
   };
 

@@ -1,29 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { describe, expect, it } from 'vitest';
 import {
   SimulateService,
+  type SimulateStreamRequestSchema,
   type SimulateStreamResponse,
 } from '../../gen/llmservingsim/v1/service_pb.js';
-import {
-  collect,
-  errorOf,
-  grpcClient,
-  type Server,
-  smallScenario,
-  startServer,
-  until,
-} from './support.js';
+import { closedReader } from './closed-reader.js';
+import { served } from './served.js';
+import { collect, errorOf, smallScenario, until } from './support.js';
 
 describe('SimulateStream', () => {
-  let server: Server;
-  let client: ReturnType<typeof grpcClient>;
-  beforeAll(async () => {
-    server = await startServer({ limits: { maxConcurrentRuns: 2 } });
-    client = grpcClient(SimulateService, server.address);
-  });
-  afterAll(async () => {
-    client.close();
-    await server.close();
-  });
+  const on = served(SimulateService, { limits: { maxConcurrentRuns: 2 } });
 
   const configure = (more: object = {}) => ({
     command: {
@@ -42,7 +29,7 @@ describe('SimulateStream', () => {
 
   /** Sends all commands, and tells what came back in short words. */
   async function talk(commands: object[]): Promise<string[]> {
-    const call = client.simulateStream!();
+    const call = on.client.simulateStream!();
     for (const command of commands) call.write(command);
     call.end();
     return (await collect<SimulateStreamResponse>(call)).flatMap(words);
@@ -87,7 +74,7 @@ describe('SimulateStream', () => {
   });
 
   it('numbers its messages', async () => {
-    const call = client.simulateStream!();
+    const call = on.client.simulateStream!();
     for (const command of [configure(), submit({}), advance(1), submit({}), advance(2)])
       call.write(command);
     call.end();
@@ -119,8 +106,8 @@ describe('SimulateStream', () => {
     const scenario = smallScenario({
       workload: { source: { case: 'requests', value: { requests } } },
     });
-    const one = await collect<SimulateStreamResponse>(client.simulate!({ scenario }));
-    const call = client.simulateStream!();
+    const one = await collect<SimulateStreamResponse>(on.client.simulate!({ scenario }));
+    const call = on.client.simulateStream!();
     call.write(configure());
     for (const request of requests) call.write(submit(request));
     call.end();
@@ -131,7 +118,7 @@ describe('SimulateStream', () => {
   });
 
   it('keeps wall time, and jumps when told to', async () => {
-    const call = client.simulateStream!();
+    const call = on.client.simulateStream!();
     const messages = collect<SimulateStreamResponse>(call);
     call.write(configure({ clock: 'wall', speed: 1 }));
     call.write(submit({ requestId: 'a', outputTokens: 100_000 }));
@@ -145,21 +132,33 @@ describe('SimulateStream', () => {
     ]);
   });
 
-  it('waits for a reader that does not read', async () => {
-    const call = client.simulateStream!();
-    call.on('error', () => {});
-    call.write(configure({ detail: 'tokens', clock: 'wall', speed: Infinity }));
-    for (let i = 0; i < 200; i++) call.write(submit({ outputTokens: 100_000 }));
-    await until(() => server.rpc.numRuns === 1);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    expect(server.rpc.numRuns).toBe(1);
-    call.cancel();
-    await until(() => server.rpc.numRuns === 0);
+  it.each([
+    ['in virtual time', {}],
+    ['as fast as the wall clock goes', { clock: 'wall', speed: Infinity }],
+  ])('waits for a reader that does not read %s', async (_, how) => {
+    const commands = [
+      configure({ detail: 'tokens', ...how }),
+      ...Array.from({ length: 20 }, () => submit({ outputTokens: 5000 })),
+    ] as MessageInitShape<typeof SimulateStreamRequestSchema>[];
+    const { simulateStream } = SimulateService.method;
+    const reader = closedReader(on.server.address, simulateStream, commands);
+    await until(() => on.server.rpc.numRuns === 1);
+    // Meanwhile others are told all of the same session.
+    for (let i = 0; i < 2; i++) expect((await talk(commands)).at(-1)).toBe('report');
+    expect(on.server.rpc.numRuns).toBe(1);
+    const told = (await reader.read()).flatMap(({ content }) =>
+      content.case === 'events' ? content.value.events.map(({ kind }) => kind) : [],
+    );
+    const numTokens = told.map((kind) =>
+      kind.case === 'tokens' ? kind.value.requestIds.length : 0,
+    );
+    expect(numTokens.reduce((sum, n) => sum + n, 0)).toBe(20 * 5000);
+    await until(() => on.server.rpc.numRuns === 0);
   });
 
   it('refuses more simulations than it runs at once', async () => {
     const calls = [0, 1, 2].map(() => {
-      const call = client.simulateStream!();
+      const call = on.client.simulateStream!();
       call.write(configure());
       return call;
     });
@@ -169,7 +168,7 @@ describe('SimulateStream', () => {
       call.on('error', () => {});
       call.cancel();
     }
-    await until(() => server.rpc.numRuns === 0);
+    await until(() => on.server.rpc.numRuns === 0);
   });
 
   it.each([
