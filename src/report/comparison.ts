@@ -7,7 +7,7 @@
 
 import { findingsOf } from './findings.js';
 import { percent, short, table } from './format.js';
-import { loadLabel } from './human.js';
+import { loadLabel } from './load-label.js';
 import { resourcesOf } from './resources.js';
 import { type Json, resultJson } from './result-json.js';
 import { hardwareLabel, numGpus, perSecond, type Run } from './run.js';

@@ -6,13 +6,13 @@
 import { IDLE_POWER_FRACTION } from '../core/metrics/energy.js';
 import type { KvTierReport, LatencySummary } from '../core/metrics/report.js';
 import { acceptanceRates, type SpeculationCounts } from '../core/metrics/speculation-stats.js';
-import { DEFAULT_NUM_PROMPTS, type LoadOptions } from '../core/workload/load.js';
 import { distribution } from './distribution.js';
 import { levelLine } from './expected-error.js';
 import { type Findings, findingsOf, type StepFindings } from './findings.js';
 import { duration, energy, gib, grouped, percent, plural, short, table } from './format.js';
+import { loadLine } from './load-label.js';
 import { type Resources, resourcesOf } from './resources.js';
-import { hardwareLabel, offeredRate, perSecond, type Run } from './run.js';
+import { hardwareLabel, perSecond, type Run } from './run.js';
 
 export function humanReport(run: Run, findings: Findings = findingsOf(run)): string {
   const { report } = run;
@@ -68,55 +68,6 @@ function titleLines(run: Run): string[] {
     return `${pool.spec.model.name} on ${count}${hardwareLabel(pool)}, ${pool.engine.name} ${pool.engine.since}+`;
   });
   return [...pools, loadLine(run)];
-}
-
-/** What arrived, in one line. */
-function loadLine(run: Run): string {
-  const { load, offered, trace } = run;
-  const requests = plural(offered.numRequests, 'request') + turnsLabel(load);
-  const rate = offeredRate(run);
-  const pace = rate === Infinity ? 'all at once' : `at ${short(rate)}/s`;
-  return `${whatLabel(load.source, trace)}: ${requests} ${pace}${boundLabel(load)}`;
-}
-
-/** A load before it has run; without its pace where that varies. */
-export function loadLabel(load: LoadOptions, trace: string | undefined, withPace = true): string {
-  const { numPrompts, requestRate, rampUp, source } = load;
-  const count = numPrompts ?? (source.kind === 'random' ? DEFAULT_NUM_PROMPTS : undefined);
-  const noun = load.conversations ? 'conversation' : 'request';
-  const requests = `${count === undefined ? `all ${noun}s` : plural(count, noun)}${turnsLabel(load)}`;
-  const when = withPace ? ` ${pace(requestRate, rampUp, source)}` : '';
-  return `${whatLabel(source, trace)}: ${requests}${when}${boundLabel(load)}`;
-}
-
-function pace(
-  rate: number | undefined,
-  ramp: LoadOptions['rampUp'],
-  source: LoadOptions['source'],
-): string {
-  if (ramp) return `from ${short(ramp.startRps)}/s to ${short(ramp.endRps)}/s`;
-  if (rate !== undefined && rate < Infinity) return `at ${short(rate)}/s`;
-  if (rate === undefined && source.kind === 'trace') {
-    return source.speed === 1 ? 'at their own times' : `at ${short(source.speed)} × their speed`;
-  }
-  return 'all at once';
-}
-
-const boundLabel = ({ maxConcurrency }: LoadOptions): string =>
-  maxConcurrency === undefined ? '' : `, at most ${grouped(maxConcurrency)} in flight`;
-
-function turnsLabel({ conversations }: LoadOptions): string {
-  if (!conversations) return '';
-  const { minTurns, maxTurns, delayMs } = conversations;
-  const turns = minTurns === maxTurns ? plural(maxTurns, 'turn') : `${minTurns}–${maxTurns} turns`;
-  return ` in conversations of ${turns}${delayMs > 0 ? `, ${duration(delayMs)} apart` : ''},`;
-}
-
-function whatLabel(source: LoadOptions['source'], trace: string | undefined): string {
-  if (source.kind !== 'random') return trace ?? 'given requests';
-  const spread = source.rangeRatio > 0 ? ` ± ${percent(source.rangeRatio)}` : '';
-  const prefix = source.prefixLen > 0 ? `, ${grouped(source.prefixLen)} shared before` : '';
-  return `${grouped(source.inputLen)} tokens in, ${grouped(source.outputLen)} out${spread}${prefix}`;
 }
 
 function requestsLine({ report }: Run): string {

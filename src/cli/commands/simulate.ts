@@ -1,7 +1,8 @@
 /** `simulate`: a load on a scenario, in virtual time. */
 
 import type { Composition } from '../../config/composition.js';
-import { humanReport, loadLabel } from '../../report/human.js';
+import { humanReport } from '../../report/human.js';
+import { loadLabel } from '../../report/load-label.js';
 import { jsonText, resultJson } from '../../report/result-json.js';
 import type { Run } from '../../report/run.js';
 import type { DefineCommand } from '../command.js';
