@@ -25,13 +25,14 @@ import {
   type Prompt,
   readCompletionRequest,
 } from './completion-request.js';
-import { type DeliveryReport, finishOf, Outbox, StreamedAnswer, WholeAnswer } from './delivery.js';
+import { type DeliveryReport, finishOf, WholeAnswer } from './delivery.js';
 import { EventStream, onClientGone } from './event-stream.js';
 import { type AnswerHead, type Endpoint, Frames } from './frames.js';
 import type { GenerationRequest } from './generation.js';
 import type { LiveModel, LiveService } from './live-model.js';
 import { chatLogprob, completionLogprobs, tokenLogprob } from './logprobs.js';
 import { type AnswerPlan, planAnswers } from './plan.js';
+import { Outbox, StreamedAnswer } from './streamed-answer.js';
 
 export interface EndpointOptions {
   readonly service: LiveService;
