@@ -4,23 +4,18 @@
  */
 
 import { debounceTime, filter, map, merge, type Observable } from 'rxjs';
-import { createEngine } from '../../core/cluster/cluster.js';
-import { GivenTimes, type TokenTimes } from '../../core/cluster/given-times.js';
-import type { Engine, RequestSpec } from '../../core/engine.js';
+import type { RequestSpec } from '../../core/engine.js';
 import { ConfigError } from '../../core/errors.js';
 import type { ResolvedPool } from '../../core/perf/resolve.js';
-import { fanOut, type Tracer } from '../../core/trace/tracer.js';
-import { nsFromMs } from '../../core/units.js';
 import { type PromptTexts, Recorder, RecordingFile } from '../../files/recorder.js';
-import { readRecording } from '../../files/recording.js';
 import {
   type ClusterModelOptions,
   clusterModel,
   type LiveModel,
   type LiveService,
 } from '../../openai/index.js';
-import { type Clock, clockOfSpeed } from '../../pipeline/clock.js';
-import { LiveCluster } from '../../pipeline/live-cluster.js';
+import { clockOfSpeed } from '../../pipeline/clock.js';
+import type { LiveCluster } from '../../pipeline/live-cluster.js';
 import {
   chatTemplateOf,
   lexiconOf,
@@ -28,8 +23,9 @@ import {
   renderChat,
   tokenizerFor,
 } from '../../text/index.js';
-import { instancesOf } from '../compose.js';
 import { LiveMetrics } from './live-metrics.js';
+import { liveStatus } from './live-status.js';
+import { type GivenLatencies, playbackOf, servedCluster } from './served-cluster.js';
 import type { LoraModule } from './server-flags.js';
 
 export interface LiveServiceOptions {
@@ -38,7 +34,7 @@ export interface LiveServiceOptions {
   readonly seed: number;
   readonly speed: number;
   /** Given times instead of simulated ones. */
-  readonly given: { readonly ttftMs: number; readonly itlMs: number } | undefined;
+  readonly given: GivenLatencies | undefined;
   /** Where requests are recorded. */
   readonly record?: string | undefined;
   /** With the text of their prompts. */
@@ -107,7 +103,9 @@ export class ClusterService implements LiveService {
       recording && options.recordText ? new WeakMap() : undefined;
     const created = Math.floor(Date.now() / 1e3);
     for (const [name, pools] of groupByModel(options.pools)) {
-      const cluster = liveCluster({ ...options, playback }, pools, {
+      const cluster = servedCluster(pools, {
+        ...options,
+        playback,
         clock: clockOfSpeed(options.speed),
         recorder: recording && new Recorder(recording, name, texts),
       });
@@ -170,23 +168,7 @@ export class ClusterService implements LiveService {
   }
 
   status(): object {
-    const clusters = this.served.map(statusOf);
-    const sum = (of: (status: (typeof clusters)[number]) => number) =>
-      clusters.reduce((total, status) => total + of(status), 0);
-    const total = sum(({ memory }) => memory.total);
-    const used = sum(({ memory }) => memory.used);
-    return {
-      pending_requests: sum(({ pending }) => pending),
-      inflight_batches: sum(({ inFlight }) => inFlight),
-      completed_requests: sum(({ completed }) => completed),
-      memory_usage: { total, used, available: total - used },
-      running_requests: sum(({ running }) => running),
-      aborted_requests: sum(({ aborted }) => aborted),
-      lag_ms: Math.max(...clusters.map(({ lag }) => lag.mean)),
-      max_lag_ms: Math.max(...clusters.map(({ lag }) => lag.max)),
-      draining: this.#draining,
-      models: clusters.map(({ name, instances }) => ({ name, instances })),
-    };
+    return liveStatus(this.served, this.#draining);
   }
 }
 
@@ -227,86 +209,4 @@ function groupByModel(pools: readonly ResolvedPool[]): Map<string, ResolvedPool[
     groups.set(name, [...(groups.get(name) ?? []), pool]);
   }
   return groups;
-}
-
-/** The times of a recording, again and again. @throws {ConfigError} */
-function playbackOf(
-  path: string,
-  onWarning: (text: string) => void,
-): (index: number) => TokenTimes | undefined {
-  const answered = readRecording(path, { flag: '--playback', onWarning }).filter(
-    ({ ttftMs }) => ttftMs !== undefined,
-  );
-  if (answered.length === 0) {
-    throw new ConfigError('--playback', 'a recording with answers', path);
-  }
-  const times = answered.map(({ ttftMs, gapsMs }) => ({
-    ttftNs: nsFromMs(ttftMs!),
-    gapsNs: gapsMs.map(nsFromMs),
-  }));
-  return (index) => times[index % times.length];
-}
-
-function liveCluster(
-  options: Omit<LiveServiceOptions, 'playback'> & {
-    readonly playback: ((index: number) => TokenTimes | undefined) | undefined;
-  },
-  pools: readonly ResolvedPool[],
-  { clock, recorder }: { readonly clock: Clock; readonly recorder: Tracer | undefined },
-): LiveCluster {
-  const { router, seed, onLag, playback } = options;
-  const given = options.given ?? (playback && { ttftMs: 0, itlMs: 0 });
-  const first = pools[0]!;
-  const { maxModelLen, numGpuBlocks, blockSize } = first.scheduler;
-  const engineOf = (tracer: Tracer): Engine =>
-    given
-      ? new GivenTimes({
-          ttftNs: nsFromMs(given.ttftMs),
-          itlNs: given.itlMs * 1e6,
-          maxModelLen,
-          numBlocks: numGpuBlocks - 1,
-          blockSize,
-          tracer,
-          ...(playback && { timesOf: playback }),
-        })
-      : createEngine({
-          instances: pools.flatMap(instancesOf),
-          router,
-          seed,
-          inputLatencyNs: first.inputLatencyNs,
-          tokenizingNsPerToken: first.tokenizingNsPerToken,
-          tracer,
-        });
-  return new LiveCluster({
-    clock,
-    createEngine: (tracer) => engineOf(recorder ? fanOut([tracer, recorder]) : tracer),
-    onLag,
-  });
-}
-
-function statusOf({ name, cluster, pools }: Served) {
-  const snapshots = cluster.snapshot();
-  const bytesOf = (pool: number) => pools[pool]!.kv.bytesPerBlock * pools[pool]!.numGpus;
-  const { completed, aborted } = cluster.counts;
-  return {
-    name,
-    completed,
-    aborted,
-    lag: cluster.lag.ms,
-    pending: snapshots.reduce((sum, { numWaiting }) => sum + numWaiting, 0),
-    running: snapshots.reduce((sum, { numRunning }) => sum + numRunning, 0),
-    inFlight: snapshots.filter(({ busy }) => busy).length,
-    memory: {
-      total: snapshots.reduce((sum, s) => sum + s.numBlocks * bytesOf(s.pool), 0),
-      used: snapshots.reduce((sum, s) => sum + (s.numBlocks - s.freeBlocks) * bytesOf(s.pool), 0),
-    },
-    instances: snapshots.map((snapshot) => ({
-      instance: snapshot.instance,
-      num_running: snapshot.numRunning,
-      num_waiting: snapshot.numWaiting,
-      num_blocks: snapshot.numBlocks,
-      free_blocks: snapshot.freeBlocks,
-      cached_blocks: snapshot.cachedBlocks,
-    })),
-  };
 }
