@@ -25,9 +25,10 @@ import type { Request } from '../request/request.js';
 import type { DecodeSet } from '../sched/decode-set.js';
 import { BlockTable } from './block-table.js';
 import { Chain } from './chain.js';
+import { ContentTree } from './content-tree.js';
 import type { KvPool } from './kv-pool.js';
 import { KvTiers } from './kv-tiers.js';
-import { Copy, Stretch } from './stretch.js';
+import type { Copy, Stretch } from './stretch.js';
 import { UnusedCopies } from './unused-copies.js';
 
 /** Added to the position of what an update publishes: after all that its call published. */
@@ -49,20 +50,13 @@ export class PrefixPool implements KvPool {
   readonly #chain: Chain;
   readonly #writing: Chain;
   readonly #unused = new UnusedCopies();
-  /** Where the blocks of base model and no salt begin, and those of every other pair of them. */
-  readonly #root: Stretch;
-  readonly #roots = new Map<string | undefined, Map<string | undefined, Stretch>>();
+  readonly #tree: ContentTree;
   /** By slot of the request. */
   readonly #tables: BlockTable[] = [];
-  /** Distinct contents entered; decodes may owe some. */
-  #numContents = 0;
   /** What the last look-up found; of the last one only `#lastHitBlocks`. */
   readonly #hits: Stretch[] = [];
   #numHits = 0;
   #lastHitBlocks = 0;
-  /** Records to use again. */
-  readonly #spareStretches: Stretch[] = [];
-  readonly #spareCopies: Copy[] = [];
 
   constructor(
     config: SchedulerConfig,
@@ -74,7 +68,7 @@ export class PrefixPool implements KvPool {
     this.#blockSize = config.blockSize;
     this.#lookahead = lookahead;
     this.tiers = config.kvTiers && new KvTiers(config.kvTiers, config.blockSize);
-    this.#root = this.#newRoot();
+    this.#tree = new ContentTree(config.blockSize, this.#unused, this.tiers);
     this.#inFlight = config.asyncScheduling ? 1 : 0;
     this.#chain = new Chain(config.blockSize, lookahead);
     this.#writing = new Chain(config.blockSize, lookahead);
@@ -86,7 +80,7 @@ export class PrefixPool implements KvPool {
       if (table?.following) this.#catchUp(table);
       deferred += table?.deferred ?? 0;
     }
-    return this.#numContents + deferred;
+    return this.#tree.numContents + deferred;
   }
 
   // ---- looking up ----
@@ -104,7 +98,7 @@ export class PrefixPool implements KvPool {
     // At least one token is computed again, so that there is something to sample from (27).
     const limit = this.#fullBlocks(request.known);
     let blocks = 0;
-    let at = this.#rootOf(request);
+    let at = this.#tree.rootOf(request);
     chain.begin(request);
     while (blocks < limit) {
       chain.moveTo(blocks);
@@ -128,7 +122,7 @@ export class PrefixPool implements KvPool {
 
   /** Goes on in the tiers where the GPU has no more. */
   #findBelow(tiers: KvTiers, request: Request, blocks: number, limit: number): void {
-    const last = this.#numHits > 0 ? this.#hits[this.#numHits - 1]! : this.#rootOf(request);
+    const last = this.#numHits > 0 ? this.#hits[this.#numHits - 1]! : this.#tree.rootOf(request);
     const at = this.#numHits > 0 ? last.at + this.#lastHitBlocks : 0;
     tiers.lookUp(this.#chain, blocks, limit, last.strand!, at);
   }
@@ -160,36 +154,15 @@ export class PrefixPool implements KvPool {
     return Math.floor((known - Math.max(1, this.#lookahead)) / this.#blockSize);
   }
 
-  #rootOf({ spec }: Request): Stretch {
-    if (spec.cacheSalt === undefined && spec.lora === undefined) return this.#root;
-    let byLora = this.#roots.get(spec.cacheSalt);
-    if (!byLora) {
-      byLora = new Map();
-      this.#roots.set(spec.cacheSalt, byLora);
-    }
-    let root = byLora.get(spec.lora);
-    if (!root) {
-      root = this.#newRoot();
-      byLora.set(spec.lora, root);
-    }
-    return root;
-  }
-
-  #newRoot(): Stretch {
-    const root = new Stretch();
-    root.strand = this.tiers?.newRoot();
-    return root;
-  }
-
   // ---- taking and giving ----
 
   admit(request: Request, fresh: number): void {
     const table = this.#tableOf(request);
-    table.clear(this.#rootOf(request));
+    table.clear(this.#tree.rootOf(request));
     for (let i = 0; i < this.#numHits; i++) {
       let stretch = this.#hits[i]!;
       const blocks = i === this.#numHits - 1 ? this.#lastHitBlocks : stretch.numBlocks;
-      if (blocks < stretch.numBlocks) stretch = this.#split(stretch, blocks);
+      if (blocks < stretch.numBlocks) stretch = this.#tree.split(stretch, blocks);
       const copy = stretch.copies!;
       if (copy.users++ === 0) {
         this.#unused.remove(copy);
@@ -222,19 +195,18 @@ export class PrefixPool implements KvPool {
         this.free += numBlocks;
       }
     }
-    table.clear(this.#root);
+    table.clear(this.#tree.root);
   }
 
   /** Enters the blocks of a private request; where it does not come back nobody has to find them. */
   #enterDeferred(table: BlockTable, comesBack: boolean): void {
     this.#writing.begin(table.request);
     this.#writing.moveTo(0);
-    const root = this.#rootOf(table.request);
-    const stretch = this.#newStretch(this.#writing, table.deferred, root);
+    const root = this.#tree.rootOf(table.request);
+    const stretch = this.#tree.newStretch(this.#writing, table.deferred, root);
     if (comesBack) root.add(stretch);
-    const copy = this.#newCopy(0, 0, 0);
+    const copy = this.#tree.newCopy(0, 0, 0);
     stretch.enter(copy);
-    this.#numContents += table.deferred;
     table.push(copy, table.deferred);
     table.deferred = 0;
   }
@@ -243,19 +215,17 @@ export class PrefixPool implements KvPool {
   #evict(blocks: number): void {
     for (let left = blocks; left > 0; ) {
       const copy = this.#unused.oldest!;
-      let { stretch } = copy;
+      const { stretch } = copy;
       const evicted = Math.min(left, stretch.numBlocks);
       left -= evicted;
       if (copy.next || stretch.copies !== copy) {
         // Others hold it too: only this copy goes.
-        if (evicted < stretch.numBlocks) this.#split(stretch, stretch.numBlocks - evicted);
-        stretch = copy.stretch;
+        if (evicted < stretch.numBlocks) this.#tree.split(stretch, stretch.numBlocks - evicted);
         this.#unused.remove(copy);
-        stretch.drop(copy);
-        this.#spareCopies.push(copy);
+        this.#tree.dropCopy(copy);
         continue;
       }
-      this.#numContents -= evicted;
+      this.#tree.numContents -= evicted;
       const end = stretch.at + stretch.numBlocks;
       this.tiers?.store(stretch.strand!, end - evicted, end);
       if (evicted < stretch.numBlocks) {
@@ -264,12 +234,7 @@ export class PrefixPool implements KvPool {
         continue;
       }
       this.#unused.remove(copy);
-      stretch.leave();
-      stretch.copies = undefined;
-      stretch.strand?.release();
-      stretch.strand = undefined;
-      this.#spareCopies.push(copy);
-      this.#spareStretches.push(stretch);
+      this.#tree.drop(stretch, copy);
     }
   }
 
@@ -335,79 +300,28 @@ export class PrefixPool implements KvPool {
     chain.begin(table.request);
     while (table.blocks < blocks) {
       chain.moveTo(table.blocks);
-      const copy = this.#newCopy(call + (table.blocks - from) * stride, stride, position);
+      const copy = this.#tree.newCopy(call + (table.blocks - from) * stride, stride, position);
       let count = Math.min(chain.blocks, blocks - table.blocks);
       let stretch = table.tip.childAt(chain);
       if (stretch) {
         count = stretch.sameOrder(copy, Math.min(count, stretch.numBlocks));
-        if (count < stretch.numBlocks) stretch = this.#split(stretch, count);
+        if (count < stretch.numBlocks) stretch = this.#tree.split(stretch, count);
       } else {
-        stretch = this.#newStretch(chain, count, table.tip);
+        stretch = this.#tree.newStretch(chain, count, table.tip);
         table.tip.add(stretch);
-        this.#numContents += count;
       }
       stretch.enter(copy);
       table.push(copy, count);
     }
   }
 
-  /** Cuts a stretch, and each of its copies, after `numBlocks` blocks; returns the first part. */
-  #split(lower: Stretch, numBlocks: number): Stretch {
-    const upper = this.#spareStretches.pop() ?? new Stretch();
-    lower.giveTo(upper, numBlocks, this.#blockSize);
-    for (let copy = lower.copies; copy; copy = copy.next) {
-      const first = this.#newCopy(copy.call, copy.stride, copy.position);
-      first.users = copy.users;
-      first.above = copy.above;
-      copy.above = first;
-      copy.call += numBlocks * copy.stride;
-      upper.enter(first);
-      if (copy.users === 0) this.#unused.split(copy, first);
-    }
-    return upper;
-  }
-
   #tableOf(request: Request): BlockTable {
     const table = this.#tables[request.slot];
     if (table) return table;
-    const created = new BlockTable(request, this.#root);
+    const created = new BlockTable(request, this.#tree.root);
     this.#tables[request.slot] = created;
     return created;
   }
-
-  /** A stretch of the blocks under the cursor, which follow `tip`. */
-  #newStretch(chain: Chain, numBlocks: number, tip: Stretch): Stretch {
-    const { key, content, first, pieces, numPieces } = chain;
-    const stretch = this.#spareStretches.pop() ?? new Stretch();
-    stretch.key = key;
-    stretch.content = content;
-    stretch.first = first;
-    stretch.pieces = numPieces > 0 ? pieces.slice(0, numPieces) : undefined;
-    stretch.numBlocks = numBlocks;
-    if (this.tiers) nameBlocks(stretch, tip, chain);
-    return stretch;
-  }
-
-  #newCopy(call: number, stride: number, position: number): Copy {
-    const copy = this.#spareCopies.pop() ?? new Copy();
-    copy.users = 1;
-    copy.above = undefined;
-    copy.next = undefined;
-    copy.call = call;
-    copy.stride = stride;
-    copy.position = position;
-    return copy;
-  }
-}
-
-/** Says on which strand the blocks of a new stretch are. */
-function nameBlocks(stretch: Stretch, tip: Stretch, chain: Chain): void {
-  const before = tip.strand!;
-  const at = tip.at + tip.numBlocks;
-  const goesOn = before.continues(at, chain);
-  stretch.strand = goesOn ? before : before.turnOff(at, chain);
-  stretch.at = goesOn ? at : 0;
-  stretch.strand.users++;
 }
 
 /** Whether there is nobody who could look for the blocks of a running request. */
