@@ -36,19 +36,22 @@ export class LazyTable {
 
   at(x: number): Seconds {
     const index = knotBelow(x);
-    let low = this.#values[index]!;
-    if (low === NOT_YET) low = this.#fill(index);
-    const beyond = x - KNOTS[index]!;
-    if (beyond === 0) return low;
-    let high = this.#values[index + 1]!;
-    if (high === NOT_YET) high = this.#fill(index + 1);
-    return low + (high - low) * beyond * INVERSE_WIDTHS[index]!;
+    const low = this.#values[index]!;
+    const high = this.#values[index + 1]!;
+    if (low === NOT_YET || high === NOT_YET) return this.#fillFor(x, index);
+    return low + (high - low) * (x - KNOTS[index]!) * INVERSE_WIDTHS[index]!;
   }
 
-  #fill(index: number): Seconds {
-    const value = this.#compute(KNOTS[index]!);
-    this.#values[index] = value;
-    return value;
+  /** At a knot the next one is not needed. */
+  #fillFor(x: number, index: number): Seconds {
+    this.#fill(index);
+    if (x === KNOTS[index]) return this.#values[index]!;
+    this.#fill(index + 1);
+    return this.at(x);
+  }
+
+  #fill(index: number): void {
+    if (this.#values[index] === NOT_YET) this.#values[index] = this.#compute(KNOTS[index]!);
   }
 }
 
