@@ -23,18 +23,32 @@ export function compareResults(results: readonly SavedResult[]): ComparedMetric[
 
 export function comparisonText(results: readonly SavedResult[]): string {
   const names = results.map(({ name, backend }) => (backend ? `${name} (${backend})` : name));
-  const header = ['', ...names.flatMap((_, i) => (i === 0 ? ['A'] : [letter(i), 'change']))];
-  const rows = compareResults(results).map(({ key, values, changes }) => [
-    key,
-    ...values.flatMap((value, i) => (i === 0 ? [cell(value)] : [cell(value), change(changes[i])])),
-  ]);
   return `${[
     ...names.map((name, i) => `${letter(i)}  ${name}`),
     '',
-    ...table([header, ...rows]),
+    ...table(
+      comparisonRows(
+        results,
+        results.map((_, i) => letter(i)),
+      ),
+    ),
     '',
     ...LATENCIES.flatMap((metric) => quantileLines(results, metric)),
   ].join('\n')}\n`;
+}
+
+/** A row per metric under `names`: values, and from the second on their change. */
+export function comparisonRows(
+  results: readonly SavedResult[],
+  names: readonly string[],
+): string[][] {
+  const pairs = <T>(list: readonly T[], of: (one: T, i: number) => readonly [string, string]) =>
+    list.flatMap((one, i) => of(one, i).slice(0, i === 0 ? 1 : 2));
+  const rows = compareResults(results).map(({ key, values, changes }) => [
+    key,
+    ...pairs(values, (value, i) => [cell(value), change(changes[i])]),
+  ]);
+  return [['', ...pairs(names, (name) => [name, 'change'])], ...rows];
 }
 
 const letter = (i: number): string => String.fromCharCode(65 + (i % 26));
@@ -46,8 +60,9 @@ const cell = (value: number | undefined): string => {
 
 function change(fraction: number | undefined): string {
   if (fraction === undefined || !Number.isFinite(fraction)) return '-';
-  const percent = fraction * 100;
-  return `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(1)} %`;
+  const percent = Math.abs(fraction * 100).toFixed(1);
+  if (percent === '0.0') return '0.0 %';
+  return `${fraction < 0 ? '−' : '+'}${percent} %`;
 }
 
 const BAR = 40;

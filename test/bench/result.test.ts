@@ -2,12 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { backendNamed } from '../../src/bench/backends/index.js';
 import { Measurement } from '../../src/bench/measurement.js';
 import { newAnswer, type RequestRecord } from '../../src/bench/request.js';
-import {
-  type BenchConfig,
-  type BenchResult,
-  benchJson,
-  resultFileName,
-} from '../../src/bench/result.js';
+import { type BenchConfig, type BenchResult, resultFileName } from '../../src/bench/result.js';
+import { benchJson } from '../../src/bench/result-json.js';
 import { resultTable } from '../../src/bench/result-table.js';
 import { SseParser } from '../../src/bench/sse.js';
 

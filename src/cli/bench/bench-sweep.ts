@@ -1,8 +1,8 @@
 /** Several benchmarks of one load: at each rate or concurrency of a comma list, or in search of a limit. */
 
 import { writeFileSync } from 'node:fs';
-import { runName } from '../../bench/report-html.js';
-import { type BenchResult, benchJson } from '../../bench/result.js';
+import { type BenchResult, runName } from '../../bench/result.js';
+import { benchJson } from '../../bench/result-json.js';
 import { findBenchRate, goodFraction } from '../../bench/sweep.js';
 import { ConfigError } from '../../core/errors.js';
 import { percent, short, table } from '../../report/format.js';
@@ -60,7 +60,7 @@ export async function sweep(flags: Flags, variants: readonly Flags[], io: Io): P
   if (typeof flags.saveResult === 'string') writeFileSync(flags.saveResult, json());
   if (typeof flags.html === 'string') {
     const { reportHtml } = await import('../../bench/report-html.js');
-    writeFileSync(flags.html, reportHtml(results));
+    writeFileSync(flags.html, await reportHtml(results));
   }
   io.out(flags.json ? json() : `${sweepTable(results)}${found ? `\n${found.sentence}\n` : ''}`);
   if (results.some(({ stopped }) => stopped)) return INTERRUPTED;

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import type { BenchResult } from '../../bench/result.js';
-import { benchJson } from '../../bench/result.js';
+import { benchJson } from '../../bench/result-json.js';
 import { resultNotes, resultTable } from '../../bench/result-table.js';
 import { jsonText } from '../../report/result-json.js';
 import { addBenchFlags } from '../bench/bench-flags.js';
@@ -44,7 +44,7 @@ async function finish(result: BenchResult, flags: Flags, io: Io): Promise<ExitCo
   }
   if (typeof flags.html === 'string') {
     const { reportHtml } = await import('../../bench/report-html.js');
-    writeFileSync(flags.html, reportHtml([result]));
+    writeFileSync(flags.html, await reportHtml([result]));
   }
   if (flags.json) {
     io.out(jsonText(benchJson(result, flags.saveDetailed === true)));

@@ -25,7 +25,7 @@ export const defineCompare: DefineCommand = (command, io, exit) => {
       if (flags.html !== undefined) {
         checkOutput('--html', flags.html);
         const { comparisonHtml } = await import('../../report/comparison-html.js');
-        writeFileSync(flags.html, comparisonHtml(results));
+        writeFileSync(flags.html, await comparisonHtml(results));
       }
       const metrics = compareResults(results);
       const names = results.map(({ name }) => name);
