@@ -10,12 +10,12 @@ import { execFileSync, spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { backendNamed } from '../../src/bench/backends/index.js';
 import { BodyEncoder } from '../../src/bench/body.js';
-import { HealthMonitor } from '../../src/bench/client-health.js';
 import { baseOf, urlOf } from '../../src/bench/endpoint.js';
 import { HttpClient } from '../../src/bench/http-client.js';
 import { Measurement } from '../../src/bench/measurement.js';
 import { runLoad } from '../../src/bench/run-load.js';
 import { Sender } from '../../src/bench/sender.js';
+import { ThreadProbe } from '../../src/bench/thread-probe.js';
 import { estimator } from '../../src/bench/token-counter.js';
 
 const { values } = parseArgs({
@@ -63,9 +63,12 @@ const url =
   }));
 
 const backend = backendNamed('vllm');
-const client = new HttpClient();
+// As in a run: looking at itself is a part of what the client costs.
+const probe = new ThreadProbe();
+const client = new HttpClient({ probe });
 const sender = new Sender({
   client,
+  probe,
   backend,
   encoder: new BodyEncoder(backend, { model: 'm', sampling: {}, ignoreEos: true }),
   url: urlOf(baseOf({ baseUrl: url }), backend.path),
@@ -97,13 +100,13 @@ async function run(count: number): Promise<Measurement> {
 
 /** Microseconds of CPU for each request. */
 async function ours(): Promise<number> {
-  const health = new HealthMonitor();
+  probe.begin();
   const cpu = process.cpuUsage();
   const measured = (await run(numRequests)).result();
   const { user, system } = process.cpuUsage(cpu);
-  const { loopDelayP99Ms, cpuFraction } = health.stop();
+  const { loopDelayP99Ms, busyFraction } = probe.stop();
   const each = (user + system) / numRequests;
-  tell('ours', measured.completed, each, cpuFraction, loopDelayP99Ms);
+  tell('ours', measured.completed, each, busyFraction, loopDelayP99Ms);
   return each;
 }
 
@@ -125,11 +128,11 @@ function peers(script: string): number {
   return each;
 }
 
-function tell(who: string, completed: number, us: number, cpu: number, delayMs: number): void {
+function tell(who: string, completed: number, us: number, busy: number, delayMs: number): void {
   console.log(
     `${who}: ${completed} of ${numRequests} requests, ${concurrency} at once, ${numTokens} chunks each: ` +
       `${(us / numTokens).toFixed(1)} µs of CPU per chunk, ${us.toFixed(0)} µs per request; ` +
-      `${(cpu * 100).toFixed(0)} % of a core, event loop held up ${delayMs.toFixed(2)} ms (P99)`,
+      `busy for ${(busy * 100).toFixed(0)} % of the time, event loop held up ${delayMs.toFixed(2)} ms (P99)`,
   );
 }
 

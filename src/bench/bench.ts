@@ -5,7 +5,7 @@
 
 import { setMaxListeners } from 'node:events';
 import { buildLoad, type LoadOptions } from '../core/workload/load.js';
-import { HealthMonitor, healthOf } from './client-health.js';
+import { healthOf } from './client-health.js';
 import { Measurement, type MeasurementOptions } from './measurement.js';
 import type { BenchRequest } from './request.js';
 import type { BenchConfig, BenchResult } from './result.js';
@@ -46,7 +46,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   await sender.ready();
   if (numWarmups > 0) await warmUp(options, plan.first());
   const measurement = new Measurement(options.measurement);
-  const health = new HealthMonitor();
+  sender.begin();
   const startMs = performance.now();
   let sent = 0;
   const progress = () =>
@@ -57,6 +57,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
     durationMs: options.durationMs,
     signal,
     send: (request, times) => sender.send(request, times, signal),
+    onIdle: (ms) => sender.idled(ms),
     onSent() {
       sent++;
       progress();
@@ -67,13 +68,12 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
       progress();
     },
   });
-  const own = health.stop();
   const senders = await sender.finish();
   return {
     config,
     durationMs: run.durationMs,
     measured: measurement.result(),
-    health: healthOf(own, senders),
+    health: healthOf(senders),
     stopped: signal?.aborted ?? false,
     changes: senders.changes,
   };

@@ -1,13 +1,23 @@
 /**
- * Whether the client itself was the bottleneck: how long its event loop was held up, and how much of
- * a core it used. A chunk that waits behind a busy loop is stamped late.
+ * What the client itself does to a measurement: its bias, how near it was to its limit, and from where on
+ * a reader should not trust it. Every report says so, from what its own run saw (`thread-probe.ts`);
+ * `bench self-check` holds the estimate against known times.
+ *
+ *   bias    what the client adds to a TTFT: the time until a request has left, and until an answer that
+ *           has arrived is stamped. Medians. The kernel and the network are not in it
+ *   limit   chunks (requests) per second at which the threads that send would never sleep, at what each
+ *           costs in this run: a lower bound, since they cost less when they come closer together
  */
 
-import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
-import type { SendersReport } from './threads/spread-sender.js';
+import type { ThreadUse } from './thread-probe.js';
 
 export interface ClientHealth {
-  /** Beyond the monitor's own resolution. */
+  /** Absent where nothing was sent, or nothing came back. */
+  readonly bias: Bias | undefined;
+  readonly limit: Limit | undefined;
+  /** Of the fullest thread, in its busiest second. */
+  readonly busiestFraction: number;
+  /** Of the thread that was held up most, beyond the monitor's own resolution. */
   readonly loopDelayP99Ms: number;
   readonly loopDelayMaxMs: number;
   /** Of one core, all threads together. */
@@ -18,60 +28,92 @@ export interface ClientHealth {
   readonly lostThread?: string | undefined;
 }
 
-/** Of one thread. */
-type OwnHealth = Omit<ClientHealth, 'numThreads' | 'lostThread'>;
-
-const RESOLUTION_MS = 1;
-
-export class HealthMonitor {
-  readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  readonly #cpu = process.cpuUsage();
-  readonly #startMs = performance.now();
-
-  constructor() {
-    this.#delay.enable();
-  }
-
-  stop(): OwnHealth {
-    this.#delay.disable();
-    const { user, system } = process.cpuUsage(this.#cpu);
-    const elapsedMs = performance.now() - this.#startMs;
-    const delayMs = (ns: number) => Math.max(0, ns / 1e6 - RESOLUTION_MS);
-    return {
-      loopDelayP99Ms: this.#delay.count > 0 ? delayMs(this.#delay.percentile(99)) : 0,
-      loopDelayMaxMs: this.#delay.count > 0 ? delayMs(this.#delay.max) : 0,
-      cpuFraction: (user + system) / 1e3 / Math.max(elapsedMs, 1e-3),
-    };
-  }
+export interface Bias {
+  readonly sendMs: number;
+  readonly receiveMs: number;
 }
 
-/** The load's own thread, and those that sent for it: the one that was held up most counts. */
-export function healthOf(own: OwnHealth, senders: Omit<SendersReport, 'changes'>): ClientHealth {
+export interface Limit {
+  readonly chunksPerS: number;
+  readonly requestsPerS: number;
+}
+
+/** What whoever sent says when a run is over. */
+export interface SendersReport {
+  /** The thread of the load, which sends itself while there are no others. */
+  readonly load: ThreadUse;
+  readonly others: readonly ThreadUse[];
+  readonly cpuFraction: number;
+  /** What had to be changed in the requests for this server. */
+  readonly changes: readonly string[];
+  readonly lost: string | undefined;
+}
+
+export function healthOf({ load, others, cpuFraction, lost }: SendersReport): ClientHealth {
+  const all = [load, ...others];
+  const senders = others.length > 0 ? others : [load];
+  const most = (of: (use: ThreadUse) => number) => Math.max(...all.map(of));
   return {
-    ...own,
-    loopDelayP99Ms: Math.max(own.loopDelayP99Ms, senders.loopDelayP99Ms),
-    loopDelayMaxMs: Math.max(own.loopDelayMaxMs, senders.loopDelayMaxMs),
-    numThreads: Math.max(1, senders.numThreads),
-    lostThread: senders.lost,
+    bias: biasOf(all),
+    limit: limitOf(senders),
+    busiestFraction: most(({ busiestFraction }) => busiestFraction),
+    loopDelayP99Ms: most(({ loopDelayP99Ms }) => loopDelayP99Ms),
+    loopDelayMaxMs: most(({ loopDelayMaxMs }) => loopDelayMaxMs),
+    cpuFraction,
+    numThreads: senders.length,
+    lostThread: lost,
   };
 }
 
-/** Above these a measurement says as much about the client as about the server. */
-export const LIMITS = { loopDelayP99Ms: 10, sendLagP99Ms: 10, cpuFraction: 0.85 } as const;
+export const biasMs = ({ sendMs, receiveMs }: Bias): number => sendMs + receiveMs;
 
-export function healthWarnings(health: ClientHealth, sendLagP99Ms: number | undefined): string[] {
+/** Medians of the threads, by how much each of them sent. */
+function biasOf(all: readonly ThreadUse[]): Bias | undefined {
+  const mean = (of: (use: ThreadUse) => number | undefined): number | undefined => {
+    const known = all.filter((use) => use.numRequests > 0 && of(use) !== undefined);
+    const total = known.reduce((sum, { numRequests }) => sum + numRequests, 0);
+    if (total === 0) return undefined;
+    return known.reduce((sum, use) => sum + of(use)! * use.numRequests, 0) / total;
+  };
+  const sendMs = mean((use) => use.sendMs);
+  const receiveMs = mean((use) => use.receiveMs);
+  return sendMs === undefined || receiveMs === undefined ? undefined : { sendMs, receiveMs };
+}
+
+function limitOf(senders: readonly ThreadUse[]): Limit | undefined {
+  const perBusySecond = (of: (use: ThreadUse) => number) =>
+    senders.reduce((sum, use) => sum + (use.busyMs > 0 ? (of(use) / use.busyMs) * 1e3 : 0), 0);
+  const limit = {
+    chunksPerS: perBusySecond(({ numChunks }) => numChunks),
+    requestsPerS: perBusySecond(({ numRequests }) => numRequests),
+  };
+  return limit.chunksPerS > 0 ? limit : undefined;
+}
+
+/** Above these a measurement says as much about the client as about the server. */
+export const LIMITS = {
+  biasMs: 3,
+  busiestFraction: 0.85,
+  loopDelayP99Ms: 10,
+  sendLagP99Ms: 10,
+} as const;
+
+/** @param sendLagP99Ms where requests had a time of their own */
+export function healthWarnings(health: ClientHealth, sendLagP99Ms?: number): string[] {
+  const { bias, busiestFraction, loopDelayP99Ms, lostThread } = health;
   const warnings: string[] = [];
-  if (health.loopDelayP99Ms > LIMITS.loopDelayP99Ms) {
+  if (lostThread !== undefined) warnings.push(`a sending thread was lost: ${lostThread}`);
+  if (busiestFraction > LIMITS.busiestFraction) {
     warnings.push(
-      `the client's event loop was held up ${health.loopDelayP99Ms.toFixed(1)} ms (P99): latencies are too high by about that`,
+      `the client was near its limit: a thread had ${percentOf(busiestFraction)} of a second to do; lower the rate, give it --workers, or run several clients`,
     );
   }
-  const { cpuFraction, numThreads, lostThread } = health;
-  if (lostThread !== undefined) warnings.push(`a sending thread was lost: ${lostThread}`);
-  if (cpuFraction / numThreads > LIMITS.cpuFraction) {
-    const threads = numThreads > 1 ? ` in ${numThreads} threads` : '';
+  if (bias && biasMs(bias) > LIMITS.biasMs) {
+    warnings.push(`the client adds about ${biasMs(bias).toFixed(1)} ms to TTFT and E2EL itself`);
+  }
+  if (loopDelayP99Ms > LIMITS.loopDelayP99Ms) {
     warnings.push(
-      `the client used ${(cpuFraction * 100).toFixed(0)} % of a core${threads}: near its limit; lower the rate, give it --workers, or run several clients`,
+      `the client's event loop was held up ${loopDelayP99Ms.toFixed(1)} ms (P99): high percentiles are too high by about that`,
     );
   }
   if (sendLagP99Ms !== undefined && sendLagP99Ms > LIMITS.sendLagP99Ms) {
@@ -81,3 +123,41 @@ export function healthWarnings(health: ClientHealth, sendLagP99Ms: number | unde
   }
   return warnings;
 }
+
+/** How the client was, in one sentence under a table. */
+export function healthLine(health: ClientHealth, sendLagP99Ms?: number): string {
+  const { bias, limit, numThreads, busiestFraction, loopDelayP99Ms } = health;
+  const threads = numThreads > 1 ? ` with ${numThreads} threads` : '';
+  return `Client: ${[
+    ...(bias ? [`adds about ${biasMs(bias).toFixed(2)} ms to TTFT and E2EL`] : []),
+    `a thread was ${percentOf(busiestFraction)} busy at most`,
+    ...(limit ? [`room for at least ${rounded(limit.chunksPerS)} chunks/s${threads}`] : []),
+    `event loop held up ${loopDelayP99Ms.toFixed(2)} ms (P99)`,
+    ...(sendLagP99Ms === undefined
+      ? []
+      : [`requests sent ${sendLagP99Ms.toFixed(2)} ms late (P99)`]),
+  ].join(', ')}.`;
+}
+
+/** Own keys of a result. */
+export function healthJson(health: ClientHealth) {
+  const { bias, limit } = health;
+  return {
+    client_bias_ms: bias ? biasMs(bias) : null,
+    client_bias_send_ms: bias?.sendMs ?? null,
+    client_bias_receive_ms: bias?.receiveMs ?? null,
+    client_limit_chunks_per_s: limit?.chunksPerS ?? null,
+    client_limit_requests_per_s: limit?.requestsPerS ?? null,
+    busiest_second_fraction: health.busiestFraction,
+    loop_delay_p99_ms: health.loopDelayP99Ms,
+    loop_delay_max_ms: health.loopDelayMaxMs,
+    cpu_fraction: health.cpuFraction,
+    num_threads: health.numThreads,
+  };
+}
+
+const percentOf = (fraction: number): string => `${(fraction * 100).toFixed(0)} %`;
+
+/** Two digits: it is an estimate. */
+const rounded = (value: number): string =>
+  Number(value.toPrecision(2)).toLocaleString('en-US', { maximumFractionDigits: 0 });

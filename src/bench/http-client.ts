@@ -8,6 +8,7 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps, Agent as TlsAgent } from 'node:https';
 import { type Failure, failureOf } from './failures.js';
+import type { ThreadProbe } from './thread-probe.js';
 
 export interface Exchange {
   readonly url: URL;
@@ -46,7 +47,10 @@ export class HttpClient {
   });
   readonly #https: TlsAgent;
 
-  constructor({ insecure = false } = {}) {
+  readonly #probe: ThreadProbe | undefined;
+
+  constructor({ insecure = false, probe }: { insecure?: boolean; probe?: ThreadProbe } = {}) {
+    this.#probe = probe;
     this.#https = new TlsAgent({
       keepAlive: true,
       keepAliveMsecs: KEEP_ALIVE_MS,
@@ -59,7 +63,7 @@ export class HttpClient {
   /** Never rejects: what went wrong is in the outcome. */
   exchange(exchange: Exchange): Promise<Exchanged> {
     return new Promise((resolve) => {
-      new Flight(exchange, resolve).start(
+      new Flight(exchange, resolve, this.#probe).start(
         exchange.url.protocol === 'https:' ? this.#https : this.#http,
       );
     });
@@ -108,6 +112,7 @@ class Flight {
   constructor(
     private readonly exchange: Exchange,
     private readonly resolve: (done: Exchanged) => void,
+    private readonly probe: ThreadProbe | undefined,
   ) {}
 
   start(agent: Agent): void {
@@ -131,16 +136,30 @@ class Flight {
     this.#timer = setTimeout(() => {
       this.#stop({ kind: 'timeout', message: `no complete answer in ${timeoutMs / 1e3} s` });
     }, timeoutMs);
+    if (this.probe?.leaving()) this.#lookAtSend(req, this.probe);
     this.#sentMs = performance.now();
     req.end(body);
+  }
+
+  #lookAtSend(req: ClientRequest, probe: ThreadProbe): void {
+    req.once('finish', () => {
+      // A new encrypted connection takes the other side's time, too.
+      if (!req.reusedSocket && this.exchange.url.protocol === 'https:') return;
+      probe.left(performance.now() - this.#sentMs, req.reusedSocket);
+    });
   }
 
   #onResponse(res: IncomingMessage): void {
     this.#res = res;
     this.#headersMs = performance.now();
     const { onData } = this.exchange;
+    const { probe } = this;
     if (res.statusCode === 200) {
-      res.on('data', (bytes: Buffer) => onData(bytes, performance.now()));
+      res.on('data', (bytes: Buffer) => {
+        const atMs = performance.now();
+        probe?.arrived(atMs);
+        onData(bytes, atMs);
+      });
     } else {
       res.on('data', (bytes: Buffer) => {
         if (this.#errorBody.length < LONGEST_ERROR_BODY) this.#errorBody += bytes.toString('utf8');

@@ -5,23 +5,41 @@
  */
 
 const TIMER_SLACK_MS = 0.5;
+/** A turn of the loop in which nothing came in takes less. */
+const IDLE_TURN_MS = 0.01;
 
-/** Resolves at `dueMs` (by `performance.now`) or when `signal` aborts; at once when it is past. */
-export function waitUntil(dueMs: number, signal?: AbortSignal): Promise<void> {
+/**
+ * Resolves at `dueMs` (by `performance.now`) or when `signal` aborts; at once when it is past.
+ *
+ * @param onIdle told how long turns of the loop lasted in which there was nothing else to do
+ */
+export function waitUntil(
+  dueMs: number,
+  signal?: AbortSignal,
+  onIdle?: (ms: number) => void,
+): Promise<void> {
   if (performance.now() >= dueMs || signal?.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined;
+    let idledMs = 0;
+    let turnedMs = -Infinity;
     const end = () => {
+      if (idledMs > 0) onIdle?.(idledMs);
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
       resolve();
     };
     const turn = () => {
       if (signal?.aborted) return;
-      const left = dueMs - performance.now();
+      const now = performance.now();
+      if (now - turnedMs < IDLE_TURN_MS) idledMs += now - turnedMs;
+      const left = dueMs - now;
       if (left <= 0) end();
       else if (left > TIMER_SLACK_MS) timer = setTimeout(turn, Math.floor(left));
-      else setImmediate(turn);
+      else {
+        turnedMs = now;
+        setImmediate(turn);
+      }
     };
     signal?.addEventListener('abort', end, { once: true });
     turn();

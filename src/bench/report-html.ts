@@ -5,8 +5,9 @@
 
 import { ChartDrawer, loadVega } from '../report/chart-svg.js';
 import { escapeXml, htmlPage, htmlTable, paragraph } from '../report/html-page.js';
+import { healthLine } from './client-health.js';
 import { curves, distributions, overTime, toldLatencies } from './report-charts.js';
-import { type BenchResult, metricOf, runName, warningsOf } from './result.js';
+import { type BenchResult, metricOf, runName, sendLagOf, warningsOf } from './result.js';
 
 export async function reportHtml(
   results: readonly BenchResult[],
@@ -35,7 +36,10 @@ function notes(result: BenchResult): string {
   const failures = result.measured.failures.map(
     ({ kind, count, example }) => `Failed (${kind}): ${count}. For example: ${example}`,
   );
-  return [...failures, ...warningsOf(result)].map((text) => paragraph(text, 'warning')).join('\n');
+  return [
+    paragraph(healthLine(result.health, sendLagOf(result))),
+    ...[...failures, ...warningsOf(result)].map((text) => paragraph(text, 'warning')),
+  ].join('\n');
 }
 
 /** One run: its totals and its latencies side by side; several: a column each. */

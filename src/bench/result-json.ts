@@ -5,6 +5,7 @@
 
 import type { LatencySummary } from '../core/metrics/report.js';
 import { type RampUp, rampRate } from '../core/workload/arrivals/ramp.js';
+import { healthJson } from './client-health.js';
 import { inLoadOrder, latenciesOf } from './measurement.js';
 import { type BenchResult, metricOf, stamp, warningsOf } from './result.js';
 
@@ -96,10 +97,7 @@ function clientJson(result: BenchResult): Json {
       ...latencyKeys('token_itl', measured.tokenItl, config.percentiles),
     }),
     ...latencyKeys('send_lag', measured.sendLag, config.percentiles),
-    loop_delay_p99_ms: health.loopDelayP99Ms,
-    loop_delay_max_ms: health.loopDelayMaxMs,
-    cpu_fraction: health.cpuFraction,
-    num_threads: health.numThreads,
+    ...healthJson(health),
     quantiles: measured.itl.exact ? 'exact' : 'sketch, relative error below 0.4 %',
     request_changes: result.changes,
     warnings: warningsOf(result),

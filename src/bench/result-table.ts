@@ -1,7 +1,8 @@
 /** The result as `vllm bench serve` prints it: 50 columns, labels in 40 of them, two decimals. */
 
 import type { LatencySummary } from '../core/metrics/report.js';
-import { type BenchResult, type MetricName, metricOf, warningsOf } from './result.js';
+import { healthLine } from './client-health.js';
+import { type BenchResult, type MetricName, metricOf, sendLagOf, warningsOf } from './result.js';
 
 const WIDTH = 50;
 
@@ -52,28 +53,24 @@ export function resultTable(result: BenchResult): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** What is said under the table: failures by class, and what to beware of. */
+/** What is said under the table: failures by class, what to beware of, and how the client was. */
 export function resultNotes(result: BenchResult): string {
-  const lines: string[] = [];
-  if (!result.measured.streamed) {
-    lines.push(`${result.config.backend} does not stream: there is no TTFT and no ITL.`);
-  }
-  for (const { kind, count, example } of result.measured.failures) {
-    lines.push(`Failed (${kind}): ${count}. For example: ${example}`);
-  }
-  if (result.stopped) lines.push('Stopped before its end: this is a part of the load.');
-  const { health, measured } = result;
-  const sent =
-    result.config.maxConcurrency === undefined
-      ? `, requests sent ${measured.sendLag.quantileMs(0.99).toFixed(2)} ms late (P99)`
-      : '';
-  const threads = health.numThreads > 1 ? ` in ${health.numThreads} threads` : '';
-  lines.push(
-    `Client: ${(health.cpuFraction * 100).toFixed(0)} % of a core${threads}, event loop held up ` +
-      `${health.loopDelayP99Ms.toFixed(2)} ms (P99)${sent}.`,
-  );
-  lines.push(...warningsOf(result).map((warning) => `Warning: ${warning}.`));
-  return `${lines.join('\n')}\n`;
+  const lines = [...notesOf(result), healthLine(result.health, sendLagOf(result)), ''];
+  return lines.join('\n');
+}
+
+export function notesOf(result: BenchResult): string[] {
+  const { measured, config, stopped } = result;
+  return [
+    ...(measured.streamed
+      ? []
+      : [`${config.backend} does not stream: there is no TTFT and no ITL.`]),
+    ...measured.failures.map(
+      ({ kind, count, example }) => `Failed (${kind}): ${count}. For example: ${example}`,
+    ),
+    ...(stopped ? ['Stopped before its end: this is a part of the load.'] : []),
+    ...warningsOf(result).map((warning) => `Warning: ${warning}.`),
+  ];
 }
 
 function section(

@@ -61,7 +61,7 @@ export const metricOf = (measured: Measured, name: MetricName): LatencySummary =
   })[name];
 
 /** The send lag is lateness only where no slot had to be waited for. */
-const lagOf = ({ config, measured }: BenchResult): number | undefined =>
+export const sendLagOf = ({ config, measured }: BenchResult): number | undefined =>
   config.maxConcurrency === undefined && config.requestRate !== Infinity
     ? measured.sendLag.quantileMs(0.99)
     : undefined;
@@ -69,7 +69,7 @@ const lagOf = ({ config, measured }: BenchResult): number | undefined =>
 /** What a reader should know before trusting the numbers. */
 export function warningsOf(result: BenchResult): string[] {
   const { measured, config } = result;
-  const warnings = healthWarnings(result.health, lagOf(result));
+  const warnings = healthWarnings(result.health, sendLagOf(result));
   const { estimate, tokenizer } = measured.tokenSources;
   if (estimate > 0) {
     warnings.push(

@@ -24,6 +24,8 @@ export interface RunLoadOptions {
   readonly send: (request: BenchRequest, times: SendTimes) => Promise<RequestRecord>;
   readonly onRecord: (record: RequestRecord) => void;
   readonly onSent?: () => void;
+  /** Told of time that went by with looking at the clock alone. */
+  readonly onIdle?: (ms: number) => void;
   /** Ends the run: nothing more is sent, what is under way is given up. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -42,14 +44,14 @@ export const msOf = (ns: number): number => ns / NS_PER_MS;
 const MOST_AHEAD = 32;
 
 export async function runLoad(options: RunLoadOptions): Promise<LoadRun> {
-  const { next, send, onRecord, onSent, signal, durationMs = Infinity } = options;
+  const { next, send, onRecord, onSent, onIdle, signal, durationMs = Infinity } = options;
   const slots = new Slots(options.maxConcurrency ?? Infinity);
   const originMs = performance.now();
   const inFlight = new Set<Promise<void>>();
   let peakInFlight = 0;
   for (let planned = next(); planned && planned.atMs <= durationMs; planned = next()) {
     const scheduledMs = originMs + planned.atMs;
-    await waitUntil(scheduledMs, signal);
+    await waitUntil(scheduledMs, signal, onIdle);
     // A loop that is behind still lets answers in.
     if (inFlight.size % 64 === 63) await new Promise(setImmediate);
     if (signal?.aborted) break;

@@ -41,6 +41,7 @@ describe('bench multi-turn, the commands of the requirement', () => {
     expect([code, err]).toEqual([0, '']);
     expect(out).toMatch(/completed: 40\nfailed: 0/);
     expect(out).toContain('Without the first 50 %:');
+    expect(out).toMatch(/^Client: adds about [\d.]+ ms to TTFT and E2EL, /m);
     const [file] = readdirSync(folder).filter((name) => name.endsWith('.xlsx'));
     expect(file).toMatch(/^statistics_4_clients__\d\d-\d\d-\d{4}_\d\d-\d\d-\d\d\.xlsx$/);
     expect(readFileSync(join(folder, file!)).toString('latin1', 0, 2)).toBe('PK');
@@ -53,6 +54,7 @@ describe('bench multi-turn, the commands of the requirement', () => {
     expect(code).toBe(0);
     const result = JSON.parse(out);
     expect([result.completed, result.failed]).toEqual([105, 0]);
+    expect(result.client.client_limit_chunks_per_s).toBeGreaterThan(0);
     const [first, second] = result.per_turn;
     expect([first.input_num_turns, second.input_num_turns]).toEqual([1, 3]);
     // The second turn finds the first one, whole blocks of it, in the prefix cache.

@@ -90,7 +90,15 @@ function resultOf(change: Partial<BenchConfig> = {}): BenchResult {
     config,
     durationMs: 2_000,
     measured: measurement.result(),
-    health: { loopDelayP99Ms: 0, loopDelayMaxMs: 0, cpuFraction: 0, numThreads: 1 },
+    health: {
+      bias: { sendMs: 0.1, receiveMs: 0.2 },
+      limit: { chunksPerS: 34_567, requestsPerS: 540 },
+      busiestFraction: 0.25,
+      loopDelayP99Ms: 0,
+      loopDelayMaxMs: 0,
+      cpuFraction: 0,
+      numThreads: 1,
+    },
     stopped: false,
     changes: [],
   };

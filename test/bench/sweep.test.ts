@@ -63,6 +63,7 @@ describe('bench over several loads', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^50 req\/s .* 100 %$/m);
     expect(out).toMatch(/^100 req\/s /m);
+    expect(out).toMatch(/^(50|100) req\/s: Client: adds about/m);
     const page = readFileSync(html, 'utf8');
     expect(page).toContain('TTFT over rate');
     expect(page).not.toMatch(/<script|<link|src=/);
@@ -113,6 +114,8 @@ describe('bench self-check', () => {
       expect(step.tokens_equal).toBe(true);
       // Nothing is measured before it happened.
       expect(step.ttft_bias_median_ms).toBeGreaterThan(-0.5);
+      expect(step.client_bias_estimate_ms).toBeGreaterThanOrEqual(0);
+      expect(step.client_limit_chunks_per_s).toBeGreaterThan(0);
     }
   });
 });

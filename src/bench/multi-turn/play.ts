@@ -14,7 +14,7 @@ import type { ChatTurn, Conversation } from './conversations.js';
 
 export interface PlayOptions {
   readonly conversations: readonly Conversation[];
-  readonly sender: Pick<LoadSender, 'send'>;
+  readonly sender: Pick<LoadSender, 'begin' | 'send' | 'idled'>;
   readonly numClients: number;
   readonly maxActive: number;
   /** Over all clients; absent: until all conversations are over. */
@@ -106,6 +106,7 @@ export async function play(options: PlayOptions): Promise<Played> {
   const warmUpMs = options.warmUp ? await warmUp(options, queue) : 0;
   const turns: PlayedTurn[] = [];
   const stop = new AbortController();
+  options.sender.begin();
   const originMs = performance.now();
   const clients = Array.from({ length: options.numClients }, (_, i) =>
     client(options, { index: i, queue, turns, stop, originMs }),
@@ -155,7 +156,8 @@ async function client(options: PlayOptions, state: ClientState): Promise<void> {
     const goesOn = await turn(options, state, chosen!);
     if (goesOn) active.push(chosen!);
     if (requestRate > 0 && left > 0 && !over()) {
-      await waitUntil(performance.now() + (1e3 * chance.exponential()) / requestRate, signal);
+      const dueMs = performance.now() + (1e3 * chance.exponential()) / requestRate;
+      await waitUntil(dueMs, signal, (ms) => options.sender.idled(ms));
     }
   }
 }

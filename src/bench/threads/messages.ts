@@ -5,6 +5,7 @@
  */
 
 import type { BenchRequest, RequestRecord } from '../request.js';
+import type { ThreadUse } from '../thread-probe.js';
 import type { SenderSpec } from './sender-spec.js';
 
 export interface ToThread {
@@ -32,8 +33,7 @@ export interface FromThread {
 }
 
 export interface ThreadReport {
-  readonly loopDelayP99Ms: number;
-  readonly loopDelayMaxMs: number;
+  readonly use: ThreadUse;
   /** What had to be changed in the requests for this server. */
   readonly changes: readonly string[];
 }

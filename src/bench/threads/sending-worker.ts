@@ -5,7 +5,6 @@
 
 import { setMaxListeners } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
-import { HealthMonitor } from '../client-health.js';
 import type { RequestRecord } from '../request.js';
 import {
   clockOffsetMs,
@@ -18,8 +17,8 @@ import { counterOf, openSender } from './sender-spec.js';
 
 const port = parentPort!;
 const { spec } = workerData as ThreadData;
-const { sender, close } = openSender(spec, await counterOf(spec));
-const health = new HealthMonitor();
+const { sender, probe, close } = openSender(spec, await counterOf(spec));
+probe.begin();
 const offsetMs = clockOffsetMs();
 const abort = new AbortController();
 // Every request under way listens for the end of the run.
@@ -48,8 +47,7 @@ port.on('message', ({ send: orders = [], abort: stop, finish }: ToThread) => {
   for (const order of orders) void send(order);
   if (stop) abort.abort();
   if (!finish) return;
-  const { loopDelayP99Ms, loopDelayMaxMs } = health.stop();
-  tell({ finished: { loopDelayP99Ms, loopDelayMaxMs, changes: sender.options.encoder.changes } });
+  tell({ finished: { use: probe.stop(), changes: sender.options.encoder.changes } });
   close();
 });
 tell({ ready: true });

@@ -8,6 +8,7 @@
  */
 
 import { availableParallelism } from 'node:os';
+import type { SendersReport } from '../client-health.js';
 import type { BenchRequest, RequestRecord } from '../request.js';
 import type { SendTimes } from '../sender.js';
 import type { TokenCounter } from '../token-counter.js';
@@ -18,20 +19,14 @@ import { SendingThread } from './sending-thread.js';
 export interface LoadSender {
   /** Resolves when all threads that were asked for can send. */
   ready(): Promise<void>;
+  /** From here on it is measured what sending does to the run. */
+  begin(): void;
   /** Never rejects: a failure is a record too. */
   send(request: BenchRequest, times: SendTimes, signal?: AbortSignal): Promise<RequestRecord>;
+  /** The thread of the load had nothing to do but to look at the clock. */
+  idled(ms: number): void;
   /** Ends all threads, and says how they were. */
   finish(): Promise<SendersReport>;
-}
-
-export interface SendersReport {
-  /** Besides the thread of the load; 0: it sent itself. */
-  readonly numThreads: number;
-  readonly loopDelayP99Ms: number;
-  readonly loopDelayMaxMs: number;
-  readonly changes: readonly string[];
-  /** Why a thread is gone that should not be. */
-  readonly lost: string | undefined;
 }
 
 export type NumWorkers = number | 'auto';
@@ -49,6 +44,8 @@ export class SpreadSender implements LoadSender {
   #signal: AbortSignal | undefined;
   #watch: NodeJS.Timeout | undefined;
   #busyLooks = 0;
+  #cpu = process.cpuUsage();
+  #beganMs = performance.now();
 
   constructor(
     private readonly spec: SenderSpec,
@@ -72,16 +69,29 @@ export class SpreadSender implements LoadSender {
     return thread.send(request, times);
   }
 
+  begin(): void {
+    this.#cpu = process.cpuUsage();
+    this.#beganMs = performance.now();
+    this.#local.probe.begin();
+  }
+
+  idled(ms: number): void {
+    this.#local.probe.idled(ms);
+  }
+
   async finish(): Promise<SendersReport> {
     clearInterval(this.#watch);
+    const { user, system } = process.cpuUsage(this.#cpu);
+    const elapsedMs = performance.now() - this.#beganMs;
+    const load = this.#local.probe.stop();
     const finished = await Promise.all(this.#threads.map((thread) => thread.finish()));
     const reports = finished.filter((report) => report !== undefined);
     const own = this.#local.sender.options.encoder.changes;
     return {
-      numThreads: reports.length,
+      load,
+      others: reports.map(({ use }) => use),
+      cpuFraction: (user + system) / 1e3 / Math.max(elapsedMs, 1e-3),
       lost: this.#threads.find(({ lostBecause }) => lostBecause)?.lostBecause,
-      loopDelayP99Ms: Math.max(0, ...reports.map(({ loopDelayP99Ms }) => loopDelayP99Ms)),
-      loopDelayMaxMs: Math.max(0, ...reports.map(({ loopDelayMaxMs }) => loopDelayMaxMs)),
       changes: [...new Set([own, ...reports.map(({ changes }) => changes)].flat())],
     };
   }

@@ -1,8 +1,10 @@
 /** Several benchmarks of one load: at each rate or concurrency of a comma list, or in search of a limit. */
 
 import { writeFileSync } from 'node:fs';
-import { type BenchResult, runName } from '../../bench/result.js';
+import { healthLine } from '../../bench/client-health.js';
+import { type BenchResult, runName, sendLagOf } from '../../bench/result.js';
 import { benchJson } from '../../bench/result-json.js';
+import { notesOf } from '../../bench/result-table.js';
 import { findBenchRate, goodFraction } from '../../bench/sweep.js';
 import { ConfigError } from '../../core/errors.js';
 import { percent, short, table } from '../../report/format.js';
@@ -62,7 +64,9 @@ export async function sweep(flags: Flags, variants: readonly Flags[], io: Io): P
     const { reportHtml } = await import('../../bench/report-html.js');
     writeFileSync(flags.html, await reportHtml(results));
   }
-  io.out(flags.json ? json() : `${sweepTable(results)}${found ? `\n${found.sentence}\n` : ''}`);
+  io.out(
+    flags.json ? json() : [sweepText(results), ...(found ? [found.sentence] : []), ''].join('\n'),
+  );
   if (results.some(({ stopped }) => stopped)) return INTERRUPTED;
   return results.some(({ measured }) => measured.completed > 0) ? OK : FAILED;
 }
@@ -93,6 +97,18 @@ async function search(
     ? `Even ${short(rate)} requests/s meet the bounds: raise --num-prompts to find a limit.`
     : `Highest rate with ${fraction * 100} % good requests: ${short(rate)} requests/s (within 10 %, ${found.runs.length} runs).`;
   return { rate, sentence };
+}
+
+/** The table, what to beware of in each run, and the client where it had most to do. */
+function sweepText(results: readonly BenchResult[]): string {
+  const notes = results.flatMap((result) =>
+    notesOf(result).map((note) => `${runName(result)}: ${note}`),
+  );
+  const fullest = results.toSorted(
+    (a, b) => b.health.busiestFraction - a.health.busiestFraction,
+  )[0]!;
+  const client = `${runName(fullest)}: ${healthLine(fullest.health, sendLagOf(fullest))}`;
+  return [sweepTable(results), ...notes, client].join('\n');
 }
 
 function sweepTable(results: readonly BenchResult[]): string {

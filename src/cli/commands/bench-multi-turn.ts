@@ -3,6 +3,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backendNamed } from '../../bench/backends/index.js';
+import {
+  type ClientHealth,
+  healthJson,
+  healthLine,
+  healthOf,
+  healthWarnings,
+} from '../../bench/client-health.js';
 import { baseOf, takeCredentials, urlOf } from '../../bench/endpoint.js';
 import { type Conversation, readConversations } from '../../bench/multi-turn/conversations.js';
 import { checkPlay, type Played, type PlayOptions, play } from '../../bench/multi-turn/play.js';
@@ -88,9 +95,10 @@ async function multiTurn(flags: Flags, io: Io): Promise<ExitCode> {
       signal: stop.signal,
       onTurn: teller(flags, io),
     });
+    const health = healthOf(await sender.finish());
     return await finish(
       played,
-      { flags, given, io, numClients, input, model, percentages },
+      { flags, given, io, numClients, input, model, percentages, health },
       stop.signal.aborted,
     );
   } finally {
@@ -183,10 +191,11 @@ interface Finish {
   readonly input: string;
   readonly model: string;
   readonly percentages: readonly number[];
+  readonly health: ClientHealth;
 }
 
 async function finish(played: Played, run: Finish, stopped: boolean): Promise<ExitCode> {
-  const { flags, given, io, numClients, percentages } = run;
+  const { flags, given, io, numClients, percentages, health } = run;
   const rows = rowsOf(played);
   const runtimeS = played.runtimeMs / 1e3;
   const failed = played.turns.length - rows.length;
@@ -213,8 +222,9 @@ async function finish(played: Played, run: Finish, stopped: boolean): Promise<Ex
       })),
       per_turn: byTurn(rows),
       failures: failuresOf(played),
+      client: { ...healthJson(health), warnings: healthWarnings(health) },
     });
-  io.out(flags.json ? json() : text(summary, played));
+  io.out(flags.json ? json() : text(summary, played) + healthText(health));
   save('--stats-json-output', given.text('stats_json_output'), json);
   save('--output-file', given.text('output_file'), () => jsonText(played.conversations));
   if (flags.excelOutput) {
@@ -247,6 +257,11 @@ function text({ parameters, statistics, rows }: RunSummary, played: Played): str
   const turns = rows.length > 0 ? `By messages sent:\n${byTurnText(byTurn(rows))}` : '';
   return `${lines.join('\n')}\n\n${[...parts, turns].join('\n')}${failures.join('')}`;
 }
+
+const healthText = (health: ClientHealth): string =>
+  [healthLine(health), ...healthWarnings(health).map((warning) => `Warning: ${warning}.`), ''].join(
+    '\n',
+  );
 
 function failuresOf({ turns }: Played) {
   const kinds = new Map<string, { count: number; example: string }>();
