@@ -2,7 +2,7 @@
 
 import { camelCase } from '../config/engine-options.js';
 import type { FieldName } from '../config/scenario-request.js';
-import { countOf, numberOf } from './values.js';
+import { countOf, numberOf, ratiosOf } from './values.js';
 
 /** Flags as commander gives them: text, true or false, or a list of texts. */
 export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -32,6 +32,12 @@ export class Reader {
 
   rate(field: string): number | undefined {
     return this.number(field, true);
+  }
+
+  /** Of inputs and outputs: one for both, or each its own. */
+  ratios(field: string): { input: number; output: number } | undefined {
+    const text = this.text(field);
+    return text === undefined ? undefined : ratiosOf(flagName(field), text);
   }
 
   count(field: string): number | undefined {

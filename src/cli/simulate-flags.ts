@@ -47,7 +47,10 @@ export const LOAD: readonly Row[] = [
   ['--dataset-name <name>', 'random (recorded lengths: --trace)'],
   ['--random-input-len <n>', 'prompt tokens (1024)'],
   ['--random-output-len <n>', 'output tokens (128)'],
-  ['--random-range-ratio <r>', 'lengths uniform in [(1 − r)·len, (1 + r)·len]'],
+  [
+    '--random-range-ratio <r>',
+    'lengths uniform in [(1 − r)·len, (1 + r)·len]; or {"input": r, "output": r}',
+  ],
   ['--random-prefix-len <n>', 'tokens of a prefix that all prompts share'],
 ];
 
@@ -208,6 +211,7 @@ function loadRequest(given: Reader, base: LoadRequest | undefined): LoadRequest 
   if (path === undefined && Object.keys(trace).length > 0) {
     throw new ConfigError('--trace', 'a trace file beside the other --trace flags', undefined);
   }
+  const ratios = given.ratios('random_range_ratio');
   return defined({
     numPrompts: given.count('num_prompts'),
     requestRate: given.rate('request_rate'),
@@ -218,7 +222,8 @@ function loadRequest(given: Reader, base: LoadRequest | undefined): LoadRequest 
     rampUpEndRps: given.number('ramp_up_end_rps'),
     randomInputLen: given.count('random_input_len'),
     randomOutputLen: given.count('random_output_len'),
-    randomRangeRatio: given.number('random_range_ratio'),
+    randomRangeRatio: ratios?.input,
+    randomOutputRangeRatio: ratios?.output,
     randomPrefixLen: given.count('random_prefix_len'),
     numLoras: given.count('num_loras'),
     loraZipf: given.number('lora_zipf'),

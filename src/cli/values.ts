@@ -16,6 +16,23 @@ export function countOf(flag: string, text: string): number {
   throw new ConfigError(flag, 'a whole number', text);
 }
 
+/** `0.3` for both, or `{"input": 0.3, "output": 0.5}`; what is left out there is 0. */
+export function ratiosOf(flag: string, text: string): { input: number; output: number } {
+  if (!text.trim().startsWith('{')) {
+    const ratio = numberOf(flag, text);
+    return { input: ratio, output: ratio };
+  }
+  try {
+    const { input = 0, output = 0, ...rest } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof input === 'number' && typeof output === 'number' && Object.keys(rest).length === 0) {
+      return { input, output };
+    }
+  } catch {
+    // Told below.
+  }
+  throw new ConfigError(flag, 'a number, or {"input": 0.3, "output": 0.5}', text);
+}
+
 /** `a,b,c`; an empty place is an error. */
 export function listOf(flag: string, text: string): string[] {
   const items = text.split(',').map((item) => item.trim());

@@ -56,6 +56,8 @@ export interface LoadRequest {
   readonly randomInputLen?: number | undefined;
   readonly randomOutputLen?: number | undefined;
   readonly randomRangeRatio?: number | undefined;
+  /** Of the outputs, where it is another. */
+  readonly randomOutputRangeRatio?: number | undefined;
   readonly randomPrefixLen?: number | undefined;
   readonly numLoras?: number | undefined;
   readonly loraZipf?: number | undefined;
@@ -170,6 +172,7 @@ function sourceOf(
     inputLen: request.randomInputLen ?? DEFAULT_LENGTHS.inputLen,
     outputLen: request.randomOutputLen ?? DEFAULT_LENGTHS.outputLen,
     rangeRatio: request.randomRangeRatio ?? DEFAULT_LENGTHS.rangeRatio,
+    outputRangeRatio: request.randomOutputRangeRatio,
     prefixLen: request.randomPrefixLen ?? DEFAULT_LENGTHS.prefixLen,
   };
 }

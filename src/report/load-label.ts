@@ -48,7 +48,9 @@ function turnsLabel({ conversations }: LoadOptions): string {
 
 function whatLabel(source: LoadOptions['source'], trace: string | undefined): string {
   if (source.kind !== 'random') return trace ?? 'given requests';
-  const spread = source.rangeRatio > 0 ? ` ± ${percent(source.rangeRatio)}` : '';
+  const { rangeRatio, outputRangeRatio = rangeRatio } = source;
+  const spread = (ratio: number) => (ratio > 0 ? ` ± ${percent(ratio)}` : '');
+  const own = outputRangeRatio === rangeRatio ? '' : spread(rangeRatio);
   const prefix = source.prefixLen > 0 ? `, ${grouped(source.prefixLen)} shared before` : '';
-  return `${grouped(source.inputLen)} tokens in, ${grouped(source.outputLen)} out${spread}${prefix}`;
+  return `${grouped(source.inputLen)}${own} tokens in, ${grouped(source.outputLen)} out${spread(outputRangeRatio)}${prefix}`;
 }

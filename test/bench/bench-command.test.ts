@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -117,6 +117,23 @@ describe('bench', () => {
       expect(length).toBeLessThanOrEqual(30 + 75);
     }
     expect(new Set(result.input_lens).size).toBeGreaterThan(5);
+  });
+
+  it('spreads inputs and outputs by ratios of their own', async () => {
+    const result = await json(
+      `${SMALL} --random-range-ratio '{"input":0,"output":0.5}' --save-detailed --result-dir ${folder}`,
+    );
+    expect(new Set(result.input_lens)).toEqual(new Set([50]));
+    expect(new Set(result.output_lens).size).toBeGreaterThan(3);
+  });
+
+  it('says when the recording it replays was cut off', async () => {
+    const file = join(folder, 'cut.jsonl');
+    await bench(`${SMALL} --request-rate 200 --record ${file}`);
+    writeFileSync(file, readFileSync(file, 'utf8').slice(0, -20));
+    const { out, err } = await bench(`${LLAMA} --trace ${file} --json --disable-tqdm`);
+    expect(err).toBe(`warning: ${file}:20: the last line is cut off; it is left out\n`);
+    expect(JSON.parse(out).completed).toBe(19);
   });
 
   it('appends results, and adds metadata and percentiles', async () => {

@@ -55,6 +55,10 @@ const CASES: readonly (readonly [line: string, ...says: string[]])[] = [
     '--gpu-memory-utilization: expected a number above 0 and at most 1',
   ],
   [`simulate ${ON} --random-range-ratio 1`, '--random-range-ratio: expected a number in [0, 1)'],
+  [
+    `simulate ${ON} --random-range-ratio {"in":0.3}`,
+    '--random-range-ratio: expected a number, or {"input": 0.3, "output": 0.5}',
+  ],
   [`simulate ${ON} --dataset-name sharegpt`, '--dataset-name: expected random'],
   [
     `simulate ${ON} --ramp-up-strategy steep --ramp-up-start-rps 1 --ramp-up-end-rps 2`,

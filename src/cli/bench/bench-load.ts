@@ -28,11 +28,18 @@ import { openTrace } from '../../files/trace-reader.js';
 import type { Tokenizer } from '../../text/index.js';
 import { type Flags, flagName, type Reader } from '../simulate-flags.js';
 
+interface SourceContext {
+  readonly backend: Backend;
+  readonly seed: number;
+  readonly tokenizer: Tokenizer;
+  onWarning(text: string): void;
+}
+
 /** Where prompts and lengths come from. @throws {ConfigError} */
 export async function sourceOf(
   given: Reader,
   flags: Flags,
-  { backend, seed, tokenizer }: { backend: Backend; seed: number; tokenizer: Tokenizer },
+  { backend, seed, tokenizer, onWarning }: SourceContext,
 ): Promise<BenchSource> {
   const trace = given.text('trace');
   if (trace !== undefined) {
@@ -40,6 +47,7 @@ export async function sourceOf(
       path: trace,
       format: given.text('trace_format'),
       blockSize: given.count('trace_block_size'),
+      onWarning,
     };
     return traceSource(
       { kind: 'trace', speed: given.number('trace_speed') ?? 1, open: () => openTrace(options) },
@@ -73,11 +81,13 @@ export async function sourceOf(
 }
 
 function lengthsOf(given: Reader): RandomLengths {
+  const ratios = given.ratios('random_range_ratio');
   const count = (field: string) => given.count(field);
   return {
     inputLen: count('random_input_len') ?? count('input_len') ?? DEFAULT_LENGTHS.inputLen,
     outputLen: count('random_output_len') ?? count('output_len') ?? DEFAULT_LENGTHS.outputLen,
-    rangeRatio: given.number('random_range_ratio') ?? DEFAULT_LENGTHS.rangeRatio,
+    rangeRatio: ratios?.input ?? DEFAULT_LENGTHS.rangeRatio,
+    outputRangeRatio: ratios?.output,
     prefixLen: count('random_prefix_len') ?? DEFAULT_LENGTHS.prefixLen,
   };
 }

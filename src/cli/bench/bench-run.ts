@@ -1,6 +1,6 @@
 /** Running `bench`: once, or once for each of several rates or concurrencies. */
 
-import { type BenchOptions, runBench } from '../../bench/bench.js';
+import { runBench } from '../../bench/bench.js';
 import type { BenchResult } from '../../bench/result.js';
 import type { SendTimes } from '../../bench/sender.js';
 import { ConfigError } from '../../core/errors.js';
@@ -12,10 +12,10 @@ import { type BenchSetup, setUpBench } from './bench-setup.js';
 
 /** Sets up from the flags, waits for the server when asked to, and runs until the end or Ctrl-C. */
 export async function runFlags(flags: Flags, io: Io): Promise<BenchResult> {
-  const setup = await setUpBench(flags, process.env);
+  const setup = await setUpBench(flags, process.env, (text) => io.err(`warning: ${text}\n`));
   try {
     if (setup.readyTimeoutMs > 0) await waitReady(setup, io);
-    if (!flags.json && flags.disableTqdm !== true) io.err(intro(setup.options));
+    if (!flags.json && flags.disableTqdm !== true) io.err(intro(setup));
     return await runSetup(setup, flags, io);
   } finally {
     setup.close();
@@ -41,11 +41,12 @@ async function runSetup(setup: BenchSetup, flags: Flags, io: Io): Promise<BenchR
   }
 }
 
-function intro({ config, load, numWarmups }: Omit<BenchOptions, 'signal' | 'onProgress'>): string {
+function intro({ options: { config, load, numWarmups }, notes }: BenchSetup): string {
   const { rampUp, requestRate = 'as recorded' } = config;
   const b = load.burstiness ?? 1;
   const shape = b === 1 ? 'Poisson process' : b === Infinity ? 'constant' : 'Gamma distribution';
   return [
+    ...notes.map((note) => `Note: ${note}.`),
     ...(numWarmups > 0 ? [`Warming up with ${numWarmups} requests...`] : []),
     'Starting main benchmark run...',
     rampUp

@@ -41,7 +41,12 @@ const DEFAULT_TIMEOUT_S = 21_600;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export async function setUpBench(flags: Flags, env: Environment): Promise<BenchSetup> {
+/** @param onWarning told what was left out of a recording that was cut short */
+export async function setUpBench(
+  flags: Flags,
+  env: Environment,
+  onWarning: (text: string) => void,
+): Promise<BenchSetup> {
   const given = new Reader(flags);
   const backend = backendNamed(given.text('backend') ?? given.text('endpoint_type') ?? 'openai');
   const base = baseOf({
@@ -66,7 +71,8 @@ export async function setUpBench(flags: Flags, env: Environment): Promise<BenchS
   const model = asked ?? (await firstModel(base, { headers, secrets, insecure }));
   const tokens = await tokenizerOf(given, model);
   const seed = given.count('seed') ?? 0;
-  const source = await sourceOf(given, flags, { backend, seed, tokenizer: tokens.tokenizer });
+  const { tokenizer } = tokens;
+  const source = await sourceOf(given, flags, { backend, seed, tokenizer, onWarning });
   const load = loadOf(given, source);
   const slo = sloFromFlags(flags);
   const ttftMode = modeOf(given.text('ttft_mode'));

@@ -75,11 +75,11 @@ export class ConversationBodies implements Bodies {
     rng: Rng,
     private readonly adapters?: AdapterChoice,
   ) {
-    const { inputLen, outputLen, rangeRatio, prefixLen } = lengths;
+    const { inputLen, outputLen, rangeRatio, outputRangeRatio = rangeRatio, prefixLen } = lengths;
     const input = rng.stream('input-lengths');
     this.#first = new LengthRange(inputLen, rangeRatio, input);
     this.#later = new LengthRange(options.perTurnInputLen ?? inputLen, rangeRatio, input);
-    this.#output = new LengthRange(outputLen, rangeRatio, rng.stream('output-lengths'));
+    this.#output = new LengthRange(outputLen, outputRangeRatio, rng.stream('output-lengths'));
     this.#numTurns = rng.stream('turns');
     this.#prefix = prefixLen > 0 ? [{ content: PREFIX_CONTENT, length: prefixLen }] : [];
   }

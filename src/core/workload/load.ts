@@ -153,8 +153,9 @@ export function checkLoad(options: LoadOptions, name: (field: string) => string)
     count('random_input_len', source.inputLen, 1);
     count('random_output_len', source.outputLen, 1);
     count('random_prefix_len', source.prefixLen, 0);
-    if (!(source.rangeRatio >= 0 && source.rangeRatio < 1)) {
-      throw new ConfigError(name('random_range_ratio'), 'a number in [0, 1)', source.rangeRatio);
+    for (const ratio of [source.rangeRatio, source.outputRangeRatio ?? 0]) {
+      if (ratio >= 0 && ratio < 1) continue;
+      throw new ConfigError(name('random_range_ratio'), 'a number in [0, 1)', ratio);
     }
   } else if (!(source.speed > 0 && source.speed < Infinity)) {
     throw new ConfigError(name('trace_speed'), 'a number above 0', source.speed);

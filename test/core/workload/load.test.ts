@@ -93,6 +93,13 @@ describe('load', () => {
     expect(new Set(specs.map((s) => s.maxTokens))).toEqual(new Set([1, 2]));
   });
 
+  it('spreads inputs and outputs each by its own ratio', () => {
+    const source = random({ inputLen: 10, outputLen: 4, rangeRatio: 0, outputRangeRatio: 0.5 });
+    const specs = drain(build({ numPrompts: 500, source })).map((arrival) => arrival.spec);
+    expect(new Set(specs.map((s) => s.promptTokens))).toEqual(new Set([10]));
+    expect(new Set(specs.map((s) => s.maxTokens))).toEqual(new Set([2, 3, 4, 5, 6]));
+  });
+
   it('puts a common prefix before a body of its own', () => {
     const source = random({ inputLen: 10, prefixLen: 32 });
     const [first, second] = drain(build({ numPrompts: 2, source })).map((a) => a.spec);

@@ -18,12 +18,15 @@ export interface RandomLengths {
   readonly outputLen: number;
   /** r above, in [0, 1). */
   readonly rangeRatio: number;
+  /** r of the outputs, where it is another. */
+  readonly outputRangeRatio?: number | undefined;
   /** Tokens of a prefix that all prompts share; 0: they share nothing. */
   readonly prefixLen: number;
 }
 
 export function randomBodies(lengths: RandomLengths, rng: Rng): Bodies {
-  if (lengths.rangeRatio === 0 && lengths.prefixLen === 0) {
+  const { rangeRatio, outputRangeRatio = rangeRatio, prefixLen } = lengths;
+  if (rangeRatio === 0 && outputRangeRatio === 0 && prefixLen === 0) {
     return new FixedBodies({ promptTokens: lengths.inputLen, maxTokens: lengths.outputLen });
   }
   return new DrawnBodies(lengths, rng);
@@ -48,9 +51,10 @@ class DrawnBodies implements Bodies {
   readonly #prefix: PromptSegment | undefined;
   #numDrawn = 0;
 
-  constructor({ inputLen, outputLen, rangeRatio, prefixLen }: RandomLengths, rng: Rng) {
+  constructor(lengths: RandomLengths, rng: Rng) {
+    const { inputLen, outputLen, rangeRatio, outputRangeRatio = rangeRatio, prefixLen } = lengths;
     this.#input = new LengthRange(inputLen, rangeRatio, rng.stream('input-lengths'));
-    this.#output = new LengthRange(outputLen, rangeRatio, rng.stream('output-lengths'));
+    this.#output = new LengthRange(outputLen, outputRangeRatio, rng.stream('output-lengths'));
     this.#prefix = prefixLen > 0 ? { content: PREFIX_CONTENT, length: prefixLen } : undefined;
   }
 
