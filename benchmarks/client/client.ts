@@ -15,7 +15,7 @@ import { HttpClient } from '../../src/bench/http-client.js';
 import { Measurement } from '../../src/bench/measurement.js';
 import { runLoad } from '../../src/bench/run-load.js';
 import { Sender } from '../../src/bench/sender.js';
-import { ThreadProbe } from '../../src/bench/thread-probe.js';
+import { ThreadMonitor } from '../../src/bench/thread-monitor.js';
 import { estimator } from '../../src/bench/token-counter.js';
 
 const { values } = parseArgs({
@@ -64,11 +64,11 @@ const url =
 
 const backend = backendNamed('vllm');
 // As in a run: looking at itself is a part of what the client costs.
-const probe = new ThreadProbe();
-const client = new HttpClient({ probe });
+const monitor = new ThreadMonitor();
+const client = new HttpClient({ monitor });
 const sender = new Sender({
   client,
-  probe,
+  monitor,
   backend,
   encoder: new BodyEncoder(backend, { model: 'm', sampling: {}, ignoreEos: true }),
   url: urlOf(baseOf({ baseUrl: url }), backend.path),
@@ -100,11 +100,11 @@ async function run(count: number): Promise<Measurement> {
 
 /** Microseconds of CPU for each request. */
 async function ours(): Promise<number> {
-  probe.begin();
+  monitor.begin();
   const cpu = process.cpuUsage();
   const measured = (await run(numRequests)).result();
   const { user, system } = process.cpuUsage(cpu);
-  const { loopDelayP99Ms, busyFraction } = probe.stop();
+  const { loopDelayP99Ms, busyFraction } = monitor.stop();
   const each = (user + system) / numRequests;
   tell('ours', measured.completed, each, busyFraction, loopDelayP99Ms);
   return each;

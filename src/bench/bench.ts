@@ -7,6 +7,7 @@ import { setMaxListeners } from 'node:events';
 import { buildLoad, type LoadOptions } from '../core/workload/load.js';
 import { healthOf } from './client-health.js';
 import { Measurement, type MeasurementOptions } from './measurement.js';
+import { type Probed, probe } from './probe.js';
 import type { BenchRequest } from './request.js';
 import type { BenchConfig, BenchResult } from './result.js';
 import { msOf, type PlannedRequest, runLoad } from './run-load.js';
@@ -20,6 +21,8 @@ export interface BenchOptions {
   readonly sender: LoadSender;
   readonly measurement: MeasurementOptions;
   readonly numWarmups: number;
+  /** Probes per second beside the load. */
+  readonly probeRate?: number | undefined;
   /** Requests are sent for this long at most. */
   readonly durationMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -48,6 +51,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   const measurement = new Measurement(options.measurement);
   sender.begin();
   const startMs = performance.now();
+  const finishProbes = startProbes(options, startMs);
   let sent = 0;
   const progress = () =>
     options.onProgress?.({ sent, measurement, elapsedMs: performance.now() - startMs });
@@ -68,14 +72,30 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
       progress();
     },
   });
+  const probes = await finishProbes?.();
   const senders = await sender.finish();
   return {
     config,
     durationMs: run.durationMs,
     measured: measurement.result(),
     health: healthOf(senders),
+    probes,
     stopped: signal?.aborted ?? false,
     changes: senders.changes,
+  };
+}
+
+/** How to end them, and what they saw; `undefined` where none were asked for. */
+function startProbes(
+  { probeRate, sender, signal }: BenchOptions,
+  originMs: number,
+): (() => Promise<Probed>) | undefined {
+  if (probeRate === undefined) return undefined;
+  const over = new AbortController();
+  const probed = probe({ rate: probeRate, sender, originMs, signal }, over.signal);
+  return () => {
+    over.abort();
+    return probed;
   };
 }
 

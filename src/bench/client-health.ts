@@ -1,6 +1,6 @@
 /**
  * What the client itself does to a measurement: its bias, how near it was to its limit, and from where on
- * a reader should not trust it. Every report says so, from what its own run saw (`thread-probe.ts`);
+ * a reader should not trust it. Every report says so, from what its own run saw (`thread-monitor.ts`);
  * `bench self-check` holds the estimate against known times.
  *
  *   bias    what the client adds to a TTFT: the time until a request has left, and until an answer that
@@ -9,7 +9,7 @@
  *           costs in this run: a lower bound, since they cost less when they come closer together
  */
 
-import type { ThreadUse } from './thread-probe.js';
+import type { ThreadUse } from './thread-monitor.js';
 
 export interface ClientHealth {
   /** Absent where nothing was sent, or nothing came back. */

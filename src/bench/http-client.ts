@@ -8,7 +8,7 @@
 import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps, Agent as TlsAgent } from 'node:https';
 import { type Failure, failureOf } from './failures.js';
-import type { ThreadProbe } from './thread-probe.js';
+import type { ThreadMonitor } from './thread-monitor.js';
 
 export interface Exchange {
   readonly url: URL;
@@ -47,10 +47,10 @@ export class HttpClient {
   });
   readonly #https: TlsAgent;
 
-  readonly #probe: ThreadProbe | undefined;
+  readonly #monitor: ThreadMonitor | undefined;
 
-  constructor({ insecure = false, probe }: { insecure?: boolean; probe?: ThreadProbe } = {}) {
-    this.#probe = probe;
+  constructor({ insecure = false, monitor }: { insecure?: boolean; monitor?: ThreadMonitor } = {}) {
+    this.#monitor = monitor;
     this.#https = new TlsAgent({
       keepAlive: true,
       keepAliveMsecs: KEEP_ALIVE_MS,
@@ -63,7 +63,7 @@ export class HttpClient {
   /** Never rejects: what went wrong is in the outcome. */
   exchange(exchange: Exchange): Promise<Exchanged> {
     return new Promise((resolve) => {
-      new Flight(exchange, resolve, this.#probe).start(
+      new Flight(exchange, resolve, this.#monitor).start(
         exchange.url.protocol === 'https:' ? this.#https : this.#http,
       );
     });
@@ -112,7 +112,7 @@ class Flight {
   constructor(
     private readonly exchange: Exchange,
     private readonly resolve: (done: Exchanged) => void,
-    private readonly probe: ThreadProbe | undefined,
+    private readonly monitor: ThreadMonitor | undefined,
   ) {}
 
   start(agent: Agent): void {
@@ -136,16 +136,16 @@ class Flight {
     this.#timer = setTimeout(() => {
       this.#stop({ kind: 'timeout', message: `no complete answer in ${timeoutMs / 1e3} s` });
     }, timeoutMs);
-    if (this.probe?.leaving()) this.#lookAtSend(req, this.probe);
+    if (this.monitor?.leaving()) this.#lookAtSend(req, this.monitor);
     this.#sentMs = performance.now();
     req.end(body);
   }
 
-  #lookAtSend(req: ClientRequest, probe: ThreadProbe): void {
+  #lookAtSend(req: ClientRequest, monitor: ThreadMonitor): void {
     req.once('finish', () => {
       // A new encrypted connection takes the other side's time, too.
       if (!req.reusedSocket && this.exchange.url.protocol === 'https:') return;
-      probe.left(performance.now() - this.#sentMs, req.reusedSocket);
+      monitor.left(performance.now() - this.#sentMs, req.reusedSocket);
     });
   }
 
@@ -153,11 +153,11 @@ class Flight {
     this.#res = res;
     this.#headersMs = performance.now();
     const { onData } = this.exchange;
-    const { probe } = this;
+    const { monitor } = this;
     if (res.statusCode === 200) {
       res.on('data', (bytes: Buffer) => {
         const atMs = performance.now();
-        probe?.arrived(atMs);
+        monitor?.arrived(atMs);
         onData(bytes, atMs);
       });
     } else {

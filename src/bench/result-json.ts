@@ -7,6 +7,7 @@ import type { LatencySummary } from '../core/metrics/report.js';
 import { type RampUp, rampRate } from '../core/workload/arrivals/ramp.js';
 import { healthJson } from './client-health.js';
 import { inLoadOrder, latenciesOf } from './measurement.js';
+import type { Probed } from './probe.js';
 import { type BenchResult, metricOf, stamp, warningsOf } from './result.js';
 
 export type Json = Record<string, unknown>;
@@ -54,9 +55,18 @@ export function benchJson(result: BenchResult, detailed = false): Json {
         .filter((name) => measured.streamed || (name !== 'ttft' && name !== 'itl'))
         .map((name) => latencyKeys(name, metricOf(measured, name), config.percentiles)),
     ),
+    ...(result.probes && probeJson(result.probes)),
     client: clientJson(result),
   };
 }
+
+const probeJson = ({ e2el, failed }: Probed): Json => ({
+  probe_completed: e2el.count,
+  probe_failed: failed,
+  probe_median_e2el_ms: e2el.quantileMs(0.5),
+  probe_p99_e2el_ms: e2el.quantileMs(0.99),
+  probe_max_e2el_ms: e2el.maxMs,
+});
 
 function latencyKeys(name: string, latency: LatencySummary, percentiles: readonly number[]): Json {
   return {

@@ -2,6 +2,7 @@
 
 import type { LatencySummary } from '../core/metrics/report.js';
 import { healthLine } from './client-health.js';
+import type { Probed } from './probe.js';
 import { type BenchResult, type MetricName, metricOf, sendLagOf, warningsOf } from './result.js';
 
 const WIDTH = 50;
@@ -45,6 +46,7 @@ export function resultTable(result: BenchResult): string {
       fixed(per(measured.totalInputTokens + measured.totalOutputTokens)),
     ),
   ];
+  if (result.probes) lines.push(...probeSection(result.probes));
   for (const name of config.metrics) {
     if (!measured.streamed && (name === 'ttft' || name === 'itl')) continue;
     lines.push(...section(name, metricOf(measured, name), config.percentiles));
@@ -70,6 +72,17 @@ export function notesOf(result: BenchResult): string[] {
     ),
     ...(stopped ? ['Stopped before its end: this is a part of the load.'] : []),
     ...warningsOf(result).map((warning) => `Warning: ${warning}.`),
+  ];
+}
+
+function probeSection({ e2el, failed }: Probed): string[] {
+  return [
+    centred('Probe Requests', '-'),
+    row('Probe requests completed:', e2el.count),
+    row('Probe requests failed:', failed),
+    row('Median probe E2EL (ms):', fixed(e2el.quantileMs(0.5))),
+    row('P99 probe E2EL (ms):', fixed(e2el.quantileMs(0.99))),
+    row('Max probe E2EL (ms):', fixed(e2el.maxMs)),
   ];
 }
 

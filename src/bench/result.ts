@@ -4,6 +4,7 @@ import type { LatencySummary, Slo } from '../core/metrics/report.js';
 import type { RampUp } from '../core/workload/arrivals/ramp.js';
 import { type ClientHealth, healthWarnings } from './client-health.js';
 import type { Measured, TtftMode } from './measurement.js';
+import type { Probed } from './probe.js';
 
 /** What was asked for, as the result says it. */
 export interface BenchConfig {
@@ -44,6 +45,8 @@ export interface BenchResult {
   readonly durationMs: number;
   readonly measured: Measured;
   readonly health: ClientHealth;
+  /** Where they were asked for. */
+  readonly probes?: Probed | undefined;
   /** Ended by Ctrl-C: a part of what was asked for. */
   readonly stopped: boolean;
   /** What had to be changed in the requests for this server. */

@@ -9,12 +9,12 @@ import { type Failure, httpFailure, messageOf, redacted } from './failures.js';
 import type { Exchanged, HttpClient } from './http-client.js';
 import { type Answer, type BenchRequest, newAnswer, type RequestRecord } from './request.js';
 import { SseParser } from './sse.js';
-import type { ThreadProbe } from './thread-probe.js';
+import type { ThreadMonitor } from './thread-monitor.js';
 import type { TokenCounter } from './token-counter.js';
 
 export interface SenderOptions {
   readonly client: HttpClient;
-  readonly probe?: ThreadProbe | undefined;
+  readonly monitor?: ThreadMonitor | undefined;
   readonly backend: Backend;
   readonly encoder: BodyEncoder;
   readonly url: URL;
@@ -137,7 +137,7 @@ export class Sender {
       parser?.end();
       if (!parser && whole.length > 0) onFrame(Buffer.concat(whole).toString('utf8'));
     }
-    this.options.probe?.answered(chunkMs.length);
+    this.options.monitor?.answered(chunkMs.length);
     return { answer, chunkMs, numTextChunks, firstTokenMs, malformed, exchanged };
   }
 

@@ -2,6 +2,7 @@
 
 import { camelCase } from '../config/engine-options.js';
 import type { FieldName } from '../config/scenario-request.js';
+import { ConfigError } from '../core/errors.js';
 import { countOf, numberOf, ratiosOf } from './values.js';
 
 /** Flags as commander gives them: text, true or false, or a list of texts. */
@@ -40,8 +41,22 @@ export class Reader {
     return text === undefined ? undefined : ratiosOf(flagName(field), text);
   }
 
+  /** A number that may not be below `least`. */
+  numberFrom(least: number, field: string): number | undefined {
+    const value = this.number(field);
+    if (value === undefined || value >= least) return value;
+    throw new ConfigError(flagName(field), `a number of at least ${least}`, value);
+  }
+
   count(field: string): number | undefined {
     const text = this.text(field);
     return text === undefined ? undefined : countOf(flagName(field), text);
+  }
+
+  /** A whole number that may not be below `least`. */
+  countFrom(least: number, field: string): number | undefined {
+    const value = this.count(field);
+    if (value === undefined || value >= least) return value;
+    throw new ConfigError(flagName(field), `a whole number of at least ${least}`, value);
   }
 }

@@ -127,6 +127,16 @@ describe('bench', () => {
     expect(new Set(result.output_lens).size).toBeGreaterThan(3);
   });
 
+  it('probes the server beside the load, and counts neither in the other', async () => {
+    const load = `${SMALL} --request-rate 200 --probe-request-rate 1000 --max-concurrency 2`;
+    const result = await json(load);
+    expect([result.completed, result.probe_failed]).toEqual([20, 0]);
+    expect(result.probe_completed).toBeGreaterThan(0);
+    expect(result.max_concurrent_requests).toBeLessThanOrEqual(2);
+    const { out } = await bench(load);
+    expect(out).toMatch(/-{18}Probe Requests-{18}\nProbe requests completed: +[1-9]/);
+  });
+
   it('says when the recording it replays was cut off', async () => {
     const file = join(folder, 'cut.jsonl');
     await bench(`${SMALL} --request-rate 200 --record ${file}`);
@@ -216,6 +226,11 @@ describe('bench', () => {
     ['--endpoint /v1/chat/completions/x', '--endpoint: expected a path like /v1/completions'],
     ['--header nonsense', '--header: expected KEY=VALUE'],
     ['--extra-body {', '--extra-body: expected a JSON object'],
+    ['--num-warmups -3', '--num-warmups: expected a whole number of at least 0, got -3'],
+    ['--max-retries -1', '--max-retries: expected a whole number of at least 0'],
+    ['--duration -1', '--duration: expected a number of at least 0'],
+    ['--request-timeout-sec 0', '--request-timeout-sec: expected seconds above 0'],
+    ['--probe-request-rate -1', '--probe-request-rate: expected a number of at least 0'],
     ['--append-result', '--append-result: expected --result-filename'],
   ])('refuses %s', async (line, message) => {
     const { code, out, err } = await bench(`--model m ${line}`);

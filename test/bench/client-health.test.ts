@@ -7,60 +7,60 @@ import {
   healthOf,
   healthWarnings,
 } from '../../src/bench/client-health.js';
-import { ThreadProbe, type ThreadUse } from '../../src/bench/thread-probe.js';
+import { ThreadMonitor, type ThreadUse } from '../../src/bench/thread-monitor.js';
 
 const nextTurn = () => new Promise(setImmediate);
 
-describe('ThreadProbe', () => {
+describe('ThreadMonitor', () => {
   it('counts a stamp as late by what was handled before it in its turn, and by half a busy stretch', async () => {
-    const probe = new ThreadProbe();
-    probe.begin();
-    probe.arrived(0);
+    const monitor = new ThreadMonitor();
+    monitor.begin();
+    monitor.arrived(0);
     await nextTurn();
-    probe.arrived(100);
+    monitor.arrived(100);
     await nextTurn();
     // Never asleep since 100: came at 102, on average.
-    probe.arrived(104);
-    probe.arrived(110);
-    expect(probe.stop().receiveMs).toBe((2 + 8) / 2);
+    monitor.arrived(104);
+    monitor.arrived(110);
+    expect(monitor.stop().receiveMs).toBe((2 + 8) / 2);
   });
 
   it('takes what woke the loop as stamped in time', async () => {
-    const probe = new ThreadProbe();
-    probe.begin();
-    probe.arrived(0);
+    const monitor = new ThreadMonitor();
+    monitor.begin();
+    monitor.arrived(0);
     await nextTurn();
-    probe.arrived(100);
+    monitor.arrived(100);
     await sleep(5);
     await nextTurn();
-    probe.arrived(104);
-    probe.arrived(110);
-    expect(probe.stop().receiveMs).toBe((0 + 6) / 2);
+    monitor.arrived(104);
+    monitor.arrived(110);
+    expect(monitor.stop().receiveMs).toBe((0 + 6) / 2);
   });
 
   it('takes the round trip of a new connection for the fastest there was', () => {
-    const probe = new ThreadProbe();
-    probe.begin();
-    for (let i = 0; i < 4; i++) probe.leaving();
-    for (const ms of [20, 21, 25]) probe.left(ms, false);
-    probe.left(0.5, true);
+    const monitor = new ThreadMonitor();
+    monitor.begin();
+    for (let i = 0; i < 4; i++) monitor.leaving();
+    for (const ms of [20, 21, 25]) monitor.left(ms, false);
+    monitor.left(0.5, true);
     // Three new ones, 1 ms beyond the fastest in the middle, and a kept one.
-    expect(probe.stop().sendMs).toBe((3 * 1 + 0.5) / 4);
+    expect(monitor.stop().sendMs).toBe((3 * 1 + 0.5) / 4);
   });
 
   it('knows nothing of what it has not seen', () => {
-    const probe = new ThreadProbe();
-    probe.begin();
-    const { sendMs, receiveMs, numChunks } = probe.stop();
+    const monitor = new ThreadMonitor();
+    monitor.begin();
+    const { sendMs, receiveMs, numChunks } = monitor.stop();
     expect([sendMs, receiveMs, numChunks]).toEqual([undefined, undefined, 0]);
   });
 
   it('does not count looking at the clock as work', async () => {
-    const probe = new ThreadProbe();
-    probe.begin();
+    const monitor = new ThreadMonitor();
+    monitor.begin();
     await sleep(5);
-    probe.idled(1e6);
-    expect(probe.stop().busyMs).toBe(0);
+    monitor.idled(1e6);
+    expect(monitor.stop().busyMs).toBe(0);
   });
 });
 

@@ -5,7 +5,7 @@
  */
 
 import type { BenchRequest, RequestRecord } from '../request.js';
-import type { ThreadUse } from '../thread-probe.js';
+import type { ThreadUse } from '../thread-monitor.js';
 import type { SenderSpec } from './sender-spec.js';
 
 export interface ToThread {

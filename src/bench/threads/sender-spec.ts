@@ -9,11 +9,11 @@ import { backendNamed } from '../backends/index.js';
 import { BodyEncoder } from '../body.js';
 import { HttpClient } from '../http-client.js';
 import { Sender, type SenderOptions } from '../sender.js';
-import { ThreadProbe } from '../thread-probe.js';
+import { ThreadMonitor } from '../thread-monitor.js';
 import { estimator, type TokenCounter, tokenizerCounter } from '../token-counter.js';
 
 export interface SenderSpec
-  extends Omit<SenderOptions, 'client' | 'probe' | 'backend' | 'encoder' | 'url' | 'counter'> {
+  extends Omit<SenderOptions, 'client' | 'monitor' | 'backend' | 'encoder' | 'url' | 'counter'> {
   readonly backend: string;
   readonly url: string;
   readonly insecure: boolean;
@@ -25,7 +25,7 @@ export interface SenderSpec
 
 export interface OpenSender {
   readonly sender: Sender;
-  readonly probe: ThreadProbe;
+  readonly monitor: ThreadMonitor;
   close(): void;
 }
 
@@ -33,18 +33,18 @@ export interface OpenSender {
 export function openSender(spec: SenderSpec, counter: TokenCounter = estimator): OpenSender {
   const { insecure, settings, extraBody, ...rest } = spec;
   const backend = backendNamed(spec.backend);
-  const probe = new ThreadProbe();
-  const client = new HttpClient({ insecure, probe });
+  const monitor = new ThreadMonitor();
+  const client = new HttpClient({ insecure, monitor });
   const sender = new Sender({
     ...rest,
     client,
-    probe,
+    monitor,
     backend,
     encoder: new BodyEncoder(backend, settings, extraBody),
     url: new URL(spec.url),
     counter,
   });
-  return { sender, probe, close: () => client.close() };
+  return { sender, monitor, close: () => client.close() };
 }
 
 export async function counterOf({ tokenizer }: SenderSpec): Promise<TokenCounter> {

@@ -17,8 +17,8 @@ import { counterOf, openSender } from './sender-spec.js';
 
 const port = parentPort!;
 const { spec } = workerData as ThreadData;
-const { sender, probe, close } = openSender(spec, await counterOf(spec));
-probe.begin();
+const { sender, monitor, close } = openSender(spec, await counterOf(spec));
+monitor.begin();
 const offsetMs = clockOffsetMs();
 const abort = new AbortController();
 // Every request under way listens for the end of the run.
@@ -47,7 +47,7 @@ port.on('message', ({ send: orders = [], abort: stop, finish }: ToThread) => {
   for (const order of orders) void send(order);
   if (stop) abort.abort();
   if (!finish) return;
-  tell({ finished: { use: probe.stop(), changes: sender.options.encoder.changes } });
+  tell({ finished: { use: monitor.stop(), changes: sender.options.encoder.changes } });
   close();
 });
 tell({ ready: true });

@@ -72,18 +72,18 @@ export class SpreadSender implements LoadSender {
   begin(): void {
     this.#cpu = process.cpuUsage();
     this.#beganMs = performance.now();
-    this.#local.probe.begin();
+    this.#local.monitor.begin();
   }
 
   idled(ms: number): void {
-    this.#local.probe.idled(ms);
+    this.#local.monitor.idled(ms);
   }
 
   async finish(): Promise<SendersReport> {
     clearInterval(this.#watch);
     const { user, system } = process.cpuUsage(this.#cpu);
     const elapsedMs = performance.now() - this.#beganMs;
-    const load = this.#local.probe.stop();
+    const load = this.#local.monitor.stop();
     const finished = await Promise.all(this.#threads.map((thread) => thread.finish()));
     const reports = finished.filter((report) => report !== undefined);
     const own = this.#local.sender.options.encoder.changes;

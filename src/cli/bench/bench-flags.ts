@@ -47,6 +47,10 @@ const TOKENIZER: readonly Row[] = [
 const MORE_LOAD: readonly Row[] = [
   ['--seed <n>', 'of every draw (0)'],
   ['--num-warmups <n>', 'requests before the measured ones (0)'],
+  [
+    '--probe-request-rate <r>',
+    'besides, requests for one token, one at a time, past --max-concurrency (0: none)',
+  ],
   ['--duration <s>', 'own: send for this long at most'],
   ['--workers <n>', 'own: threads that send (auto: one, and more when it uses over half a core)'],
   ['--find-rate [fraction]', 'own: highest rate at which this fraction (0.99) meets --goodput'],

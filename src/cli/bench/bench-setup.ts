@@ -70,7 +70,7 @@ export async function setUpBench(
   const insecure = flags.insecure === true;
   const model = asked ?? (await firstModel(base, { headers, secrets, insecure }));
   const tokens = await tokenizerOf(given, model);
-  const seed = given.count('seed') ?? 0;
+  const seed = given.countFrom(0, 'seed') ?? 0;
   const { tokenizer } = tokens;
   const source = await sourceOf(given, flags, { backend, seed, tokenizer, onWarning });
   const load = loadOf(given, source);
@@ -110,19 +110,19 @@ export async function setUpBench(
       model: given.text('served_model_name') ?? model,
       sampling: samplingOf(given, backend),
       ignoreEos,
-      logprobs: given.count('logprobs'),
+      logprobs: given.countFrom(0, 'logprobs'),
       chatTemplateKwargs: jsonFlag(given, 'chat_template_kwargs'),
     },
     extraBody: jsonFlag(given, 'extra_body'),
     tokenizer: tokens.counts ? tokens.origin : undefined,
-    timeoutMs: (given.number('request_timeout_sec') ?? DEFAULT_TIMEOUT_S) * 1e3,
-    maxRetries: given.count('max_retries') ?? 0,
+    timeoutMs: timeoutMsOf(given, DEFAULT_TIMEOUT_S),
+    maxRetries: given.countFrom(0, 'max_retries') ?? 0,
     keepText: flags.saveDetailed === true,
     requestIdPrefix: given.text('request_id_prefix') ?? `bench-${hex8(seed)}-`,
   };
   const counter = tokens.counts ? tokenizerCounter(tokens.tokenizer) : estimator;
   const sender = new SpreadSender(spec, workersOf(given.text('workers')), counter);
-  const durationS = given.number('duration');
+  const durationS = given.numberFrom(0, 'duration');
   return {
     options: {
       config,
@@ -130,10 +130,11 @@ export async function setUpBench(
       source: withLora(source, flags, given, seed),
       sender,
       measurement: { slo, ttftMode, keepRecords: keepRecords || load.rampUp !== undefined },
-      numWarmups: given.count('num_warmups') ?? 0,
+      numWarmups: given.countFrom(0, 'num_warmups') ?? 0,
+      probeRate: probeRateOf(given, backend),
       durationMs: durationS === undefined ? undefined : durationS * 1e3,
     },
-    readyTimeoutMs: (given.number('ready_check_timeout_sec') ?? 0) * 1e3,
+    readyTimeoutMs: (given.numberFrom(0, 'ready_check_timeout_sec') ?? 0) * 1e3,
     secrets,
     notes: tokens.note === undefined ? [] : [tokens.note],
     close: () => sender.close(),
@@ -146,6 +147,26 @@ export function workersOf(text = 'auto'): NumWorkers {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1) return count;
   throw new ConfigError('--workers', 'auto or a whole number of at least 1', text);
+}
+
+/** 0, as in vLLM, is none. @throws {ConfigError} */
+function probeRateOf(given: Reader, backend: Backend): number | undefined {
+  const rate = given.numberFrom(0, 'probe_request_rate') ?? 0;
+  if (rate > 0 && backend.prompts === 'audio') {
+    throw new ConfigError('--probe-request-rate', 'a backend that takes text', backend.name);
+  }
+  return rate === 0 ? undefined : rate;
+}
+
+/** What a timer can wait for: above it Node waits a millisecond. */
+const LONGEST_TIMEOUT_S = 2 ** 31 / 1e3 - 1;
+
+/** For a whole answer. @throws {ConfigError} */
+export function timeoutMsOf(given: Reader, usualS: number): number {
+  const seconds = given.number('request_timeout_sec') ?? usualS;
+  if (seconds > 0 && seconds < LONGEST_TIMEOUT_S) return seconds * 1e3;
+  const most = Math.floor(LONGEST_TIMEOUT_S);
+  throw new ConfigError('--request-timeout-sec', `seconds above 0 and up to ${most}`, seconds);
 }
 
 const hex8 = (seed: number): string => (seed >>> 0).toString(16).padStart(8, '0');

@@ -42,8 +42,8 @@ export const defineSelfCheck: DefineCommand = (command, io, exit) => {
   command.action(async (_: Flags, own: { optsWithGlobals(): Flags }) => {
     const flags = own.optsWithGlobals();
     const given = new Reader(flags);
-    const ttftMs = given.number('time_to_first_token') ?? TTFT_MS;
-    const itlMs = given.number('inter_token_latency') ?? ITL_MS;
+    const ttftMs = given.numberFrom(0, 'time_to_first_token') ?? TTFT_MS;
+    const itlMs = given.numberFrom(0, 'inter_token_latency') ?? ITL_MS;
     const streams = listOf('--streams', given.text('streams') ?? STREAMS);
     const server = await serverOf(given.text('base_url'), ttftMs, itlMs);
     const steps: Step[] = [];

@@ -29,7 +29,7 @@ import { ConfigError } from '../../core/errors.js';
 import { grouped, short } from '../../report/format.js';
 import { checkOutput, unwritable } from '../../report/output-file.js';
 import { jsonText } from '../../report/result-json.js';
-import { headersOf, workersOf } from '../bench/bench-setup.js';
+import { headersOf, timeoutMsOf, workersOf } from '../bench/bench-setup.js';
 import { addMultiTurnFlags } from '../bench/multi-turn-flags.js';
 import { tokenizerOf } from '../bench/tokenizers.js';
 import type { DefineCommand } from '../command.js';
@@ -54,7 +54,7 @@ async function multiTurn(flags: Flags, io: Io): Promise<ExitCode> {
   };
   const input = required('input_file');
   const model = required('model');
-  const seed = given.count('seed') ?? 0;
+  const seed = given.countFrom(0, 'seed') ?? 0;
   const { tokenizer, origin } = await tokenizerOf(given, model);
   const conversations = readConversations(input, seed, tokenizer);
   const percentages = percentagesOf(given.text('warmup_percentages') ?? '0%');
@@ -84,8 +84,8 @@ async function multiTurn(flags: Flags, io: Io): Promise<ExitCode> {
       sender,
       limits,
       seed,
-      maxTurns: given.count('max_turns'),
-      requestRate: given.number('request_rate') ?? 0,
+      maxTurns: given.countFrom(1, 'max_turns'),
+      requestRate: given.numberFrom(0, 'request_rate') ?? 0,
       sampling: samplingOf(given.text('conversation_sampling') ?? 'round_robin'),
       earlyStop: flags.earlyStop !== false,
       countTokens: (text) => tokenizer.count(text),
@@ -122,7 +122,6 @@ function specOf(
       messages.map(({ role, content }) => (role === 'assistant' ? content.length / 4 : 0)),
     ),
   );
-  const timeoutS = given.number('request_timeout_sec') ?? TIMEOUT_S;
   return {
     backend: backend.name,
     url: urlOf(base, backend.path).href,
@@ -134,8 +133,9 @@ function specOf(
       sampling: {},
       ignoreEos: false,
     },
-    timeoutMs: Math.max(timeoutS, SECONDS_PER_TOKEN * longest) * 1e3,
-    maxRetries: given.count('max_retries') ?? Number(process.env.MULTITURN_BENCH_MAX_RETRIES ?? 0),
+    timeoutMs: Math.max(timeoutMsOf(given, TIMEOUT_S), SECONDS_PER_TOKEN * 1e3 * longest),
+    maxRetries:
+      given.countFrom(0, 'max_retries') ?? Number(process.env.MULTITURN_BENCH_MAX_RETRIES ?? 0),
     keepText: true,
   };
 }

@@ -48,7 +48,7 @@ const MOST_SAMPLES = 2 ** 14;
 
 type Stage = 'passing' | 'arming' | 'first turn' | 'between' | 'second turn' | 'counting';
 
-export class ThreadProbe {
+export class ThreadMonitor {
   #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   #loop = performance.eventLoopUtilization();
   #window = this.#loop;
