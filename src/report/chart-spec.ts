@@ -24,13 +24,16 @@ export interface Chart {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly series: readonly Series[];
-  /** Dots; lines; lines with a dot at every point: few points, each of them measured. */
-  readonly drawnAs: 'dots' | 'lines' | 'marked lines';
+  /**
+   * Dots; lines; lines with a dot at every point: few points, each of them measured; or a histogram, a
+   * point where each bin begins and one where the last ends.
+   */
+  readonly drawnAs: 'dots' | 'lines' | 'marked lines' | 'histogram';
   /** A limit, drawn across. */
   readonly bound?: { readonly name: string; readonly y: number } | undefined;
 }
 
-const WIDTH = 520;
+export const CHART_WIDTH = 520;
 const HEIGHT = 280;
 const COLOURS = ['#3b76c4', '#d9722c', '#3f9c57', '#a34fb0', '#b23a48', '#5f6b7a'];
 const INK = 'currentColor';
@@ -41,17 +44,18 @@ const MOST_NAMED = 18;
 export function chartSpec(chart: Chart): Layered {
   const legend = chart.series.length > 1 ? legendOf(chart.series) : undefined;
   return {
-    width: WIDTH,
+    width: CHART_WIDTH,
     height: HEIGHT + LEGEND_ROW * (legend?.numRows ?? 0),
     autosize: { type: 'fit', contains: 'padding' },
     title: chart.title,
     data: { values: valuesOf(chart) },
     layer: [...marksOf(chart, legend?.spec ?? null), ...boundOf(chart)],
-    config: CONFIG,
+    config: CHART_CONFIG,
   };
 }
 
-const CONFIG: NonNullable<Layered['config']> = {
+/** How charts of reports look. */
+export const CHART_CONFIG: NonNullable<Layered['config']> = {
   background: 'transparent',
   font: 'system-ui, sans-serif',
   // A chart is one image with a name (`figure` of html-page.ts), not a thing to walk through.
@@ -124,10 +128,15 @@ function marksOf({ series, drawnAs, xLabel, yLabel }: Chart, legend: object | nu
     mark: { type: 'circle', size, opacity },
     encoding: axes,
   });
+  const bins: Layer = {
+    mark: { type: 'area', interpolate: 'step-after', opacity: 0.7 },
+    encoding: axes,
+  };
   return {
     dots: [dots(14, 0.6)],
     lines: [line],
     'marked lines': [line, dots(32, 1)],
+    histogram: [bins],
   }[drawnAs];
 }
 
@@ -169,7 +178,7 @@ const AXIS_WIDTH = 60;
 function legendOf(series: readonly Series[]): { spec: object; numRows: number } {
   const names = series.slice(0, MOST_NAMED).map(({ name }) => name);
   const longest = Math.max(...names.map(({ length }) => length));
-  const room = WIDTH - AXIS_WIDTH;
+  const room = CHART_WIDTH - AXIS_WIDTH;
   const columns = Math.max(1, Math.floor(room / (CHAR_WIDTH * longest + SYMBOL_WIDTH)));
   const spec = {
     orient: 'top',

@@ -43,12 +43,16 @@ export class ChartDrawer {
     return this.draw ? '' : paragraph('Charts need two packages: npm install vega vega-lite');
   }
 
+  /** One of its own form. */
+  async chart(name: string, spec: TopLevelSpec): Promise<string> {
+    return this.draw ? figure(name, await this.draw(spec)) : '';
+  }
+
   /** Charts side by side. */
   async row(charts: readonly Chart[]): Promise<string> {
-    const { draw } = this;
-    if (!draw || charts.length === 0) return '';
+    if (!this.draw || charts.length === 0) return '';
     const figures = await Promise.all(
-      charts.map(async (chart) => figure(chart.title, await draw(chartSpec(chart)))),
+      charts.map((chart) => this.chart(chart.title, chartSpec(chart))),
     );
     return `<div class="charts">\n${figures.join('\n')}\n</div>`;
   }

@@ -137,6 +137,18 @@ describe('bench', () => {
     expect(out).toMatch(/-{18}Probe Requests-{18}\nProbe requests completed: +[1-9]/);
   });
 
+  it('writes plots beside the result', async () => {
+    const file = join(folder, 'plotted.json');
+    const plots = '--plot-timeline --timeline-itl-thresholds 5,20,60 --plot-dataset-stats';
+    const { code, out } = await bench(`${SMALL} --save-result ${file} ${plots}`);
+    expect(code).toBe(0);
+    for (const kind of ['timeline', 'dataset_stats']) {
+      const path = join(folder, `plotted.${kind}.html`);
+      expect(out).toContain(`Plot: ${path}`);
+      expect(readFileSync(path, 'utf8')).toContain('<svg');
+    }
+  });
+
   it('says when the recording it replays was cut off', async () => {
     const file = join(folder, 'cut.jsonl');
     await bench(`${SMALL} --request-rate 200 --record ${file}`);
@@ -231,6 +243,10 @@ describe('bench', () => {
     ['--duration -1', '--duration: expected a number of at least 0'],
     ['--request-timeout-sec 0', '--request-timeout-sec: expected seconds above 0'],
     ['--probe-request-rate -1', '--probe-request-rate: expected a number of at least 0'],
+    [
+      '--timeline-itl-thresholds 50,25',
+      '--timeline-itl-thresholds: expected up to 5 rising bounds',
+    ],
     ['--append-result', '--append-result: expected --result-filename'],
   ])('refuses %s', async (line, message) => {
     const { code, out, err } = await bench(`--model m ${line}`);

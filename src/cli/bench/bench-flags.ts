@@ -118,6 +118,9 @@ const RESULT: readonly Row[] = [
   ['--json', 'own: print the JSON result instead of the table'],
   ['--save-requests <file>', 'own: a row per request, .jsonl or .csv; can be replayed as a trace'],
   ['--record <file>', 'own: every request with the times of its tokens, for replay'],
+  ['--plot-timeline', 'write a timeline of the requests beside the result (.timeline.html)'],
+  ['--timeline-itl-thresholds <list>', 'bounds between its colours of gaps, in ms (25,50)'],
+  ['--plot-dataset-stats', 'write how long prompts and answers were (.dataset_stats.html)'],
   ['--html <file>', 'own: a report with charts, one file'],
 ];
 

@@ -2,14 +2,17 @@
 
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { datasetStatsHtml } from '../../bench/dataset-stats.js';
 import { inLoadOrder, latenciesOf } from '../../bench/measurement.js';
 import type { RequestRecord } from '../../bench/request.js';
 import { type BenchResult, resultFileName } from '../../bench/result.js';
 import { benchJson } from '../../bench/result-json.js';
+import { MOST_THRESHOLDS, timelineHtml } from '../../bench/timeline.js';
 import { ConfigError } from '../../core/errors.js';
 import { checkOutput, unwritable } from '../../report/output-file.js';
 import { jsonText } from '../../report/result-json.js';
 import type { Flags } from '../simulate-flags.js';
+import { listOf, numberOf } from '../values.js';
 
 /** Refuses files that cannot be written before anything is sent. */
 export function checkFiles(flags: Flags): void {
@@ -23,37 +26,73 @@ export function checkFiles(flags: Flags): void {
   ] as const) {
     if (typeof path === 'string') checkOutput(flag, path);
   }
-  const named = namedResult(flags);
+  thresholdsOf(flags);
+  const named = savesResult(flags) ? namedResult(flags) : undefined;
   if (named !== undefined && !flags.appendResult) checkOutput('--save-result', named);
 }
 
-function namedResult(flags: Flags): string | undefined {
-  if (typeof flags.saveResult === 'string') return flags.saveResult;
-  if (flags.saveResult !== true && flags.appendResult !== true && flags.saveDetailed !== true) {
-    return undefined;
-  }
-  const { resultFilename, resultDir } = flags;
+const savesResult = ({ saveResult, appendResult, saveDetailed }: Flags): boolean =>
+  Boolean(saveResult || appendResult || saveDetailed);
+
+/** The file that was named for the result. */
+function namedResult({ saveResult, resultFilename, resultDir }: Flags): string | undefined {
+  if (typeof saveResult === 'string') return saveResult;
   if (typeof resultFilename !== 'string') return undefined;
   return typeof resultDir === 'string' ? join(resultDir, resultFilename) : resultFilename;
 }
 
+/** Where the result goes, or would go if it were asked for. */
+function resultPath(flags: Flags, { config }: BenchResult): string {
+  const dir = typeof flags.resultDir === 'string' ? flags.resultDir : '.';
+  return namedResult(flags) ?? join(dir, resultFileName(config));
+}
+
 /** Writes the result file when one was asked for; where it went. */
 export function saveBenchResult(flags: Flags, result: BenchResult): string | undefined {
-  if (!flags.saveResult && !flags.appendResult && !flags.saveDetailed) return undefined;
-  const dir = typeof flags.resultDir === 'string' ? flags.resultDir : '.';
-  const path = namedResult(flags) ?? join(dir, resultFileName(result.config));
-  const json = benchJson(result, flags.saveDetailed === true);
+  if (!savesResult(flags)) return undefined;
+  const path = resultPath(flags, result);
+  const json = jsonText(benchJson(result, flags.saveDetailed === true));
   try {
-    if (flags.appendResult)
-      appendFileSync(path, `${jsonText(json).replace(/\n\s*/g, ' ').trim()}\n`);
-    else {
+    if (flags.appendResult) {
+      appendFileSync(path, `${json.replace(/\n\s*/g, ' ').trim()}\n`);
+    } else {
       checkOutput('--result-dir', path);
-      writeFileSync(path, jsonText(json));
+      writeFileSync(path, json);
     }
   } catch (cause) {
     throw cause instanceof ConfigError ? cause : unwritable('--save-result', path, cause);
   }
   return path;
+}
+
+/** Writes the plots that were asked for beside the result; where they went. */
+export async function savePlots(flags: Flags, result: BenchResult): Promise<string[]> {
+  const base = resultPath(flags, result).replace(/\.jsonl?$/, '');
+  const written: string[] = [];
+  const write = (flag: string, suffix: string, page: string) => {
+    const path = `${base}.${suffix}.html`;
+    checkOutput(flag, path);
+    writeFileSync(path, page);
+    written.push(path);
+  };
+  if (flags.plotTimeline) {
+    const thresholds = thresholdsOf(flags);
+    write('--plot-timeline', 'timeline', await timelineHtml(result, thresholds));
+  }
+  if (flags.plotDatasetStats) {
+    write('--plot-dataset-stats', 'dataset_stats', await datasetStatsHtml(result));
+  }
+  return written;
+}
+
+/** @throws {ConfigError} */
+function thresholdsOf({ timelineItlThresholds: text }: Flags): number[] | undefined {
+  if (typeof text !== 'string') return undefined;
+  const flag = '--timeline-itl-thresholds';
+  const bounds = listOf(flag, text).map((bound) => numberOf(flag, bound));
+  const rising = bounds.every((bound, i) => bound > (bounds[i - 1] ?? 0));
+  if (rising && bounds.length <= MOST_THRESHOLDS) return bounds;
+  throw new ConfigError(flag, `up to ${MOST_THRESHOLDS} rising bounds in ms, like 25,50`, text);
 }
 
 /** Rows as `simulate --save-requests` writes them, with what a client can know. */

@@ -76,9 +76,10 @@ export async function setUpBench(
   const load = loadOf(given, source);
   const slo = sloFromFlags(flags);
   const ttftMode = modeOf(given.text('ttft_mode'));
-  const { saveRequests, html, record } = flags;
+  const { saveRequests, html, record, plotTimeline, plotDatasetStats } = flags;
   const keepRecords =
-    flags.saveDetailed === true || [saveRequests, html, record].some((file) => file !== undefined);
+    flags.saveDetailed === true ||
+    [saveRequests, html, record, plotTimeline, plotDatasetStats].some((file) => file !== undefined);
   const config: BenchConfig = {
     date: new Date(),
     backend: backend.name,

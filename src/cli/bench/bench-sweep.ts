@@ -35,6 +35,8 @@ export async function sweep(flags: Flags, variants: readonly Flags[], io: Io): P
     ['saveRequests', '--save-requests'],
     ['appendResult', '--append-result'],
     ['resultFilename', '--result-filename'],
+    ['plotTimeline', '--plot-timeline'],
+    ['plotDatasetStats', '--plot-dataset-stats'],
   ] as const) {
     if (flags[key] !== undefined) throw new ConfigError(flag, 'a single run', 'several');
   }

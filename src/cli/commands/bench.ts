@@ -6,7 +6,7 @@ import { benchJson } from '../../bench/result-json.js';
 import { resultNotes, resultTable } from '../../bench/result-table.js';
 import { jsonText } from '../../report/result-json.js';
 import { addBenchFlags } from '../bench/bench-flags.js';
-import { checkFiles, saveBenchResult, saveRows } from '../bench/bench-output.js';
+import { checkFiles, saveBenchResult, savePlots, saveRows } from '../bench/bench-output.js';
 import { runFlags } from '../bench/bench-run.js';
 import { sweep, sweptFlags } from '../bench/bench-sweep.js';
 import { defineSelfCheck } from '../bench/self-check.js';
@@ -37,6 +37,7 @@ async function bench(flags: Flags, io: Io): Promise<ExitCode> {
 
 async function finish(result: BenchResult, flags: Flags, io: Io): Promise<ExitCode> {
   const saved = saveBenchResult(flags, result);
+  const plots = await savePlots(flags, result);
   if (typeof flags.saveRequests === 'string') saveRows(flags.saveRequests, result);
   if (typeof flags.record === 'string') {
     const { recordResult } = await import('../../bench/recording.js');
@@ -51,6 +52,7 @@ async function finish(result: BenchResult, flags: Flags, io: Io): Promise<ExitCo
   } else {
     io.out(`${resultTable(result)}${resultNotes(result)}`);
     if (saved !== undefined) io.out(`Result: ${saved}\n`);
+    for (const plot of plots) io.out(`Plot: ${plot}\n`);
   }
   if (result.stopped) return INTERRUPTED;
   return result.measured.completed > 0 ? OK : FAILED;
