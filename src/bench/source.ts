@@ -8,7 +8,7 @@ import { ConfigError, closest } from '../core/errors.js';
 import type { RandomLengths } from '../core/workload/lengths/random.js';
 import type { LoadOptions } from '../core/workload/load.js';
 import type { TraceSource } from '../core/workload/trace-replay.js';
-import type { Tokenizer } from '../text/index.js';
+import { chatTemplateOf, type Tokenizer } from '../text/index.js';
 import type { Backend } from './backends/backend.js';
 import { type DatasetOptions, drawn } from './datasets/dataset.js';
 import { DATASETS } from './datasets/index.js';
@@ -36,6 +36,8 @@ export interface SynthesisOptions {
   readonly seed: number;
   readonly tokenizer: Tokenizer;
   readonly backend: Backend;
+  /** Whose server puts a beginning-of-sequence token before a plain prompt, or does not. */
+  readonly model: string;
 }
 
 /** Lengths drawn, prompts made up. */
@@ -78,7 +80,7 @@ export function randomMediaSource(
 /** Requests as recorded, prompts made up. */
 export function traceSource(
   load: Extract<LoadOptions['source'], { kind: 'trace' }>,
-  options: { readonly seed: number; readonly tokenizer: Tokenizer; readonly label: string },
+  options: SynthesisOptions & { readonly label: string },
 ): BenchSource {
   return {
     label: options.label,
@@ -91,11 +93,12 @@ export function traceSource(
 function synthetic(
   spec: RequestSpec,
   index: number,
-  { seed, tokenizer }: { readonly seed: number; readonly tokenizer: Tokenizer },
+  { seed, tokenizer, backend, model }: SynthesisOptions,
 ): BenchRequest {
+  const numSpecial = backend.prompts === 'text' ? chatTemplateOf(model).numBos : 0;
   return {
     id: String(index),
-    prompt: promptOf(spec, { seed, index, tokenizer }),
+    prompt: promptOf(spec, { seed, index, tokenizer, numSpecial }),
     promptTokens: spec.promptTokens,
     maxTokens: spec.maxTokens,
   };

@@ -1,6 +1,5 @@
 /** What `bench` sends and when, from its flags: a data set or a trace, and the load of `simulate` over it. */
 
-import type { Backend } from '../../bench/backends/backend.js';
 import {
   bucketsOf,
   mostImagesOf,
@@ -13,6 +12,7 @@ import {
   datasetSource,
   randomMediaSource,
   randomSource,
+  type SynthesisOptions,
   traceSource,
 } from '../../bench/source.js';
 import { ConfigError } from '../../core/errors.js';
@@ -25,13 +25,9 @@ import {
   type LoadOptions,
 } from '../../core/workload/load.js';
 import { openTrace } from '../../files/trace-reader.js';
-import type { Tokenizer } from '../../text/index.js';
 import { type Flags, flagName, type Reader } from '../simulate-flags.js';
 
-interface SourceContext {
-  readonly backend: Backend;
-  readonly seed: number;
-  readonly tokenizer: Tokenizer;
+interface SourceContext extends SynthesisOptions {
   onWarning(text: string): void;
 }
 
@@ -39,7 +35,7 @@ interface SourceContext {
 export async function sourceOf(
   given: Reader,
   flags: Flags,
-  { backend, seed, tokenizer, onWarning }: SourceContext,
+  { onWarning, ...synthesis }: SourceContext,
 ): Promise<BenchSource> {
   const trace = given.text('trace');
   if (trace !== undefined) {
@@ -51,7 +47,7 @@ export async function sourceOf(
     };
     return traceSource(
       { kind: 'trace', speed: given.number('trace_speed') ?? 1, open: () => openTrace(options) },
-      { seed, tokenizer, label: trace },
+      { ...synthesis, label: trace },
     );
   }
   const name = given.text('dataset_name') ?? 'random';
@@ -59,11 +55,11 @@ export async function sourceOf(
   const count = (field: string) => given.count(field);
   if (name === 'random' || name === 'random-mm') {
     if (path !== undefined) throw new ConfigError('--dataset-path', `nothing with ${name}`, path);
-    const options = { seed, tokenizer, backend };
     const lengths = lengthsOf(given);
-    if (name === 'random') return randomSource(lengths, options);
-    return randomMediaSource(lengths, mediaOf(given), options);
+    if (name === 'random') return randomSource(lengths, synthesis);
+    return randomMediaSource(lengths, mediaOf(given), synthesis);
   }
+  const { backend, seed, tokenizer } = synthesis;
   return datasetSource(name, {
     path,
     seed,

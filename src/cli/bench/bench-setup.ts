@@ -72,7 +72,7 @@ export async function setUpBench(
   const tokens = await tokenizerOf(given, model);
   const seed = given.countFrom(0, 'seed') ?? 0;
   const { tokenizer } = tokens;
-  const source = await sourceOf(given, flags, { backend, seed, tokenizer, onWarning });
+  const source = await sourceOf(given, flags, { backend, seed, tokenizer, model, onWarning });
   const load = loadOf(given, source);
   const slo = sloFromFlags(flags);
   const ttftMode = modeOf(given.text('ttft_mode'));
