@@ -13,6 +13,7 @@ export function baseOf({ baseUrl, host = '127.0.0.1', port = 8000 }: TargetOptio
   const text = baseUrl ?? `http://${host}:${port}`;
   const whole = /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`;
   if (!URL.canParse(whole) || !/^https?:$/.test(new URL(whole).protocol)) {
+    if (baseUrl === undefined) throw new ConfigError('--port', 'a port up to 65535', port);
     throw new ConfigError('--base-url', 'an address like http://localhost:8000', text);
   }
   return new URL(whole);

@@ -135,15 +135,16 @@ export class ThreadMonitor {
     clearInterval(this.#windows);
     const { active, idle } = performance.eventLoopUtilization(this.#loop);
     const busyMs = Math.max(0, active - this.#idledMs);
-    const busyFraction = busyMs / Math.max(active + idle, 1e-3);
+    const elapsedMs = active + idle;
     const delayMs = (ns: number) =>
       this.#delay.count > 0 ? Math.max(0, ns / 1e6 - RESOLUTION_MS) : 0;
     const receive = this.#lateness.summary();
     return {
       loopDelayP99Ms: delayMs(this.#delay.percentile(99)),
       loopDelayMaxMs: delayMs(this.#delay.max),
-      busyFraction,
-      busiestFraction: Math.max(this.#busiest, busyFraction),
+      busyFraction: busyMs / Math.max(elapsedMs, 1e-3),
+      // What is over in less than a second does not fill one.
+      busiestFraction: Math.max(this.#busiest, busyMs / Math.max(elapsedMs, WINDOW_MS)),
       busyMs,
       numRequests: this.#numRequests,
       numChunks: this.#numChunks,

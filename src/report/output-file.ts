@@ -1,6 +1,6 @@
 /** Files a user asked for: opened before anything is simulated, their folder made if only that is missing. */
 
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { ConfigError } from '../core/errors.js';
 
@@ -21,6 +21,21 @@ export function openOutput(flag: string, path: string): number {
 
 /** Refuses a file that cannot be written. */
 export const checkOutput = (flag: string, path: string): void => closeSync(openOutput(flag, path));
+
+/** Refuses a folder that nothing can be written to; made where only it is missing. */
+export function checkFolder(flag: string, path: string): void {
+  try {
+    mkdirSync(path);
+  } catch {
+    // Mostly because it is there.
+  }
+  try {
+    accessSync(path, constants.W_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new ConfigError(flag, 'a folder that can be written to', `${path} (${code})`);
+  }
+}
 
 export const unwritable = (flag: string, path: string, cause: unknown): ConfigError =>
   new ConfigError(

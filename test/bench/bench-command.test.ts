@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningServer } from '../../src/cli/commands/server.js';
 import { cli } from '../cli/run-cli.js';
-import { startTestServer } from './server.js';
+import { interruptedAtFirstAnswer, startTestServer } from './server.js';
 
 let folder: string;
 let server: RunningServer;
@@ -22,8 +22,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const bench = (line: string, io = {}) =>
-  cli(`bench --base-url ${server.url} --disable-tqdm ${line}`, io);
+const bench = (line: string) => cli(`bench --base-url ${server.url} --disable-tqdm ${line}`);
 const json = async (line: string) => {
   const { code, out, err } = await bench(`${line} --json`);
   expect([code, err]).toEqual([0, '']);
@@ -203,14 +202,9 @@ describe('bench', () => {
   });
 
   it('reports what was measured when it is interrupted', async () => {
-    const { code, out } = await bench(
-      `${LLAMA} --num-prompts 5000 --request-rate 100 --random-output-len 4 --random-input-len 8`,
-      {
-        onInterrupt(stop: () => void) {
-          setTimeout(stop, 300);
-          return () => {};
-        },
-      },
+    const { code, out } = await cli(
+      `bench --base-url ${server.url} ${LLAMA} --num-prompts 5000 --request-rate 100 --random-output-len 4 --random-input-len 8`,
+      interruptedAtFirstAnswer(),
     );
     expect(code).toBe(130);
     expect(out).toContain('Stopped before its end');
@@ -247,6 +241,12 @@ describe('bench', () => {
       '--timeline-itl-thresholds 50,25',
       '--timeline-itl-thresholds: expected up to 5 rising bounds',
     ],
+    ['--tokenizer ./none', '--tokenizer: expected a readable file, got "./none"'],
+    [
+      '--ramp-up-strategy linear',
+      '--ramp-up-start-rps: expected a rate of at least 0, got nothing',
+    ],
+    ['--save-result --result-dir /nowhere/at/all', '--result-dir: expected a folder that can be'],
     ['--append-result', '--append-result: expected --result-filename'],
   ])('refuses %s', async (line, message) => {
     const { code, out, err } = await bench(`--model m ${line}`);

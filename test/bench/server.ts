@@ -1,6 +1,7 @@
 /** Our own server, listening on a free port, for commands that measure one. */
 
 import { type RunningServer, startServer } from '../../src/cli/commands/server.js';
+import type { Io } from '../../src/cli/io.js';
 import type { Flags } from '../../src/cli/simulate-flags.js';
 
 export const startTestServer = (flags: Flags = {}): Promise<RunningServer> =>
@@ -16,3 +17,18 @@ export const startTestServer = (flags: Flags = {}): Promise<RunningServer> =>
     },
     { out() {}, err() {}, errIsTerminal: false, onInterrupt: () => () => {}, onStop() {} },
   );
+
+/** Ctrl-C as soon as the progress line has an answer: however long the start takes. */
+export function interruptedAtFirstAnswer(): Partial<Io> {
+  let interrupt = () => {};
+  return {
+    errIsTerminal: true,
+    err(text) {
+      if (/[1-9]\d*\/\S+ done/.test(text)) interrupt();
+    },
+    onInterrupt(stop) {
+      interrupt = stop;
+      return () => {};
+    },
+  };
+}

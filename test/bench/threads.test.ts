@@ -6,7 +6,7 @@ import { SpreadSender } from '../../src/bench/threads/spread-sender.js';
 import type { RunningServer } from '../../src/cli/commands/server.js';
 import { cli } from '../cli/run-cli.js';
 import { type DoubleServer, startDouble } from '../support/protocol-doubles.js';
-import { startTestServer } from './server.js';
+import { interruptedAtFirstAnswer, startTestServer } from './server.js';
 
 let folder: string;
 let server: RunningServer;
@@ -19,8 +19,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const bench = (line: string, io = {}) =>
-  cli(`bench --base-url ${server.url} --disable-tqdm --random-input-len 16 ${line}`, io);
+const bench = (line: string) =>
+  cli(`bench --base-url ${server.url} --disable-tqdm --random-input-len 16 ${line}`);
 
 describe('bench in several threads', () => {
   it('measures what one thread measures', async () => {
@@ -54,14 +54,10 @@ describe('bench in several threads', () => {
   });
 
   it('stops all of them on Ctrl-C', async () => {
-    const { code, out } = await bench(
-      '--num-prompts 5000 --request-rate 100 --random-output-len 4 --workers 2',
-      {
-        onInterrupt(stop: () => void) {
-          setTimeout(stop, 1500);
-          return () => {};
-        },
-      },
+    const load = '--num-prompts 5000 --request-rate 100 --random-output-len 4 --workers 2';
+    const { code, out } = await cli(
+      `bench --base-url ${server.url} --random-input-len 16 ${load}`,
+      interruptedAtFirstAnswer(),
     );
     expect(code).toBe(130);
     expect(out).toMatch(/Successful requests: +[1-9]/);

@@ -9,7 +9,7 @@ import { type BenchResult, resultFileName } from '../../bench/result.js';
 import { benchJson } from '../../bench/result-json.js';
 import { MOST_THRESHOLDS, timelineHtml } from '../../bench/timeline.js';
 import { ConfigError } from '../../core/errors.js';
-import { checkOutput, unwritable } from '../../report/output-file.js';
+import { checkFolder, checkOutput, unwritable } from '../../report/output-file.js';
 import { jsonText } from '../../report/result-json.js';
 import type { Flags } from '../simulate-flags.js';
 import { listOf, numberOf } from '../values.js';
@@ -29,6 +29,9 @@ export function checkFiles(flags: Flags): void {
   thresholdsOf(flags);
   const named = savesResult(flags) ? namedResult(flags) : undefined;
   if (named !== undefined && !flags.appendResult) checkOutput('--save-result', named);
+  if (named === undefined && typeof flags.resultDir === 'string') {
+    checkFolder('--result-dir', flags.resultDir);
+  }
 }
 
 const savesResult = ({ saveResult, appendResult, saveDetailed }: Flags): boolean =>

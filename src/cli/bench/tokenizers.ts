@@ -36,7 +36,8 @@ export async function tokenizerOf(given: Reader, model: string): Promise<Tokeniz
 /** A tokenizer.json, or the folder it is in; a name of a model is none. */
 function fileOf(wanted: string): string | undefined {
   if (!existsSync(wanted)) {
-    if (/\.json$/.test(wanted)) throw new ConfigError('--tokenizer', 'a readable file', wanted);
+    if (/\.json$|^[./~]/.test(wanted))
+      throw new ConfigError('--tokenizer', 'a readable file', wanted);
     return undefined;
   }
   return statSync(wanted).isDirectory() ? join(wanted, 'tokenizer.json') : wanted;

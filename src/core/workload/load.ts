@@ -177,16 +177,17 @@ function checkRamp(options: LoadOptions, ramp: RampUp, name: (field: string) => 
   if (options.requestRate !== undefined) {
     throw new ConfigError(name('request_rate'), 'nothing beside a ramp', options.requestRate);
   }
+  const given = (rate: number) => (Number.isNaN(rate) ? undefined : rate);
   const lowest = strategy === 'linear' ? 0 : Number.MIN_VALUE;
   if (!(startRps >= lowest && startRps < Infinity)) {
     const what = strategy === 'linear' ? 'a rate of at least 0' : 'a rate above 0';
-    throw new ConfigError(name('ramp_up_start_rps'), what, startRps);
+    throw new ConfigError(name('ramp_up_start_rps'), what, given(startRps));
   }
   if (!(endRps >= startRps && endRps > 0 && endRps < Infinity)) {
     throw new ConfigError(
       name('ramp_up_end_rps'),
       'a rate not below the start of the ramp',
-      endRps,
+      given(endRps),
     );
   }
   if (options.source.kind === 'trace' && options.numPrompts === undefined) {
