@@ -10,6 +10,30 @@ export interface Failure {
   readonly message: string;
 }
 
+export interface FailureClass {
+  readonly kind: string;
+  readonly count: number;
+  /** The first one, in words. */
+  readonly example: string;
+}
+
+export const failureLine = ({ kind, count, example }: FailureClass): string =>
+  `Failed (${kind}): ${count}. For example: ${example}`;
+
+/** Failures by class; the most frequent first. */
+export class FailureCounts {
+  readonly #kinds = new Map<string, FailureClass>();
+
+  add({ kind, message }: Failure): void {
+    const { count, example } = this.#kinds.get(kind) ?? { count: 0, example: message };
+    this.#kinds.set(kind, { kind, count: count + 1, example });
+  }
+
+  classes(): FailureClass[] {
+    return [...this.#kinds.values()].sort((a, b) => b.count - a.count);
+  }
+}
+
 const CODES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused',
   ECONNRESET: 'reset',

@@ -13,6 +13,7 @@
 import { LatencySketch } from '../core/metrics/quantiles.js';
 import type { LatencySummary, Slo } from '../core/metrics/report.js';
 import { NS_PER_MS } from '../core/units.js';
+import { type Failure, type FailureClass, FailureCounts } from './failures.js';
 import type { RequestRecord, TokenSource } from './request.js';
 import { Samples } from './samples.js';
 
@@ -23,13 +24,6 @@ export interface MeasurementOptions {
   readonly ttftMode?: TtftMode;
   /** Whether records are kept. */
   readonly keepRecords?: boolean;
-}
-
-export interface FailureClass {
-  readonly kind: string;
-  readonly count: number;
-  /** The first one, in words. */
-  readonly example: string;
 }
 
 export interface Measured {
@@ -74,7 +68,7 @@ export class Measurement {
   readonly #queue = new Samples();
   readonly #e2elWithQueue = new Samples();
   readonly #sendLag = new Samples();
-  readonly #failures = new Map<string, { count: number; example: string }>();
+  readonly #failures = new FailureCounts();
   readonly #chunksBySecond = new Map<number, number>();
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
@@ -116,11 +110,9 @@ export class Measurement {
     else this.#succeed(record);
   }
 
-  #fail({ kind, message }: { kind: string; message: string }): void {
+  #fail(failure: Failure): void {
     this.#failed++;
-    const known = this.#failures.get(kind);
-    if (known) known.count++;
-    else this.#failures.set(kind, { count: 1, example: message });
+    this.#failures.add(failure);
   }
 
   #succeed(record: RequestRecord): void {
@@ -171,9 +163,7 @@ export class Measurement {
     return {
       completed: this.#completed,
       failed: this.#failed,
-      failures: [...this.#failures]
-        .map(([kind, { count, example }]) => ({ kind, count, example }))
-        .sort((a, b) => b.count - a.count),
+      failures: this.#failures.classes(),
       totalInputTokens: this.#input,
       totalOutputTokens: this.#output,
       totalCachedTokens: this.#cached,

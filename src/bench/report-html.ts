@@ -6,6 +6,7 @@
 import { ChartDrawer, loadVega } from '../report/chart-svg.js';
 import { escapeXml, htmlPage, htmlTable, paragraph } from '../report/html-page.js';
 import { healthLine } from './client-health.js';
+import { failureLine } from './failures.js';
 import { curves, distributions, overTime, toldLatencies } from './report-charts.js';
 import { type BenchResult, metricOf, runName, sendLagOf, warningsOf } from './result.js';
 
@@ -33,9 +34,7 @@ export async function reportHtml(
 }
 
 function notes(result: BenchResult): string {
-  const failures = result.measured.failures.map(
-    ({ kind, count, example }) => `Failed (${kind}): ${count}. For example: ${example}`,
-  );
+  const failures = result.measured.failures.map(failureLine);
   return [
     paragraph(healthLine(result.health, sendLagOf(result))),
     ...[...failures, ...warningsOf(result)].map((text) => paragraph(text, 'warning')),

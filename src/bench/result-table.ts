@@ -2,6 +2,7 @@
 
 import type { LatencySummary } from '../core/metrics/report.js';
 import { healthLine } from './client-health.js';
+import { failureLine } from './failures.js';
 import type { Probed } from './probe.js';
 import { type BenchResult, type MetricName, metricOf, sendLagOf, warningsOf } from './result.js';
 
@@ -67,9 +68,7 @@ export function notesOf(result: BenchResult): string[] {
     ...(measured.streamed
       ? []
       : [`${config.backend} does not stream: there is no TTFT and no ITL.`]),
-    ...measured.failures.map(
-      ({ kind, count, example }) => `Failed (${kind}): ${count}. For example: ${example}`,
-    ),
+    ...measured.failures.map(failureLine),
     ...(stopped ? ['Stopped before its end: this is a part of the load.'] : []),
     ...warningsOf(result).map((warning) => `Warning: ${warning}.`),
   ];

@@ -68,3 +68,10 @@ export function table(rows: readonly (readonly string[])[], numLeft = 1): string
 }
 
 const width = (cell: string): number => [...cell].length;
+
+/** A value as a cell of a CSV file: quoted where it must be, empty where there is none. */
+export function csvCell(value: string | number | null | undefined): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return '';
+  const text = String(value);
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

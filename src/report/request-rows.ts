@@ -6,6 +6,7 @@
 
 import type { RequestOutcome, Tracer } from '../core/trace/tracer.js';
 import { NS_PER_MS } from '../core/units.js';
+import { csvCell } from './format.js';
 import { TextFile } from './text-file.js';
 
 export const ROW_COLUMNS = [
@@ -77,10 +78,4 @@ export const isCsv = (path: string): boolean => path.toLowerCase().endsWith('.cs
 export const csvLine = <K extends string>(
   columns: readonly K[],
   row: Readonly<Record<K, string | number | null>>,
-): string => `${columns.map((column) => cell(row[column])).join(',')}\n`;
-
-function cell(value: string | number | null): string {
-  if (value === null) return '';
-  const text = String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
+): string => `${columns.map((column) => csvCell(row[column])).join(',')}\n`;

@@ -4,6 +4,7 @@
  */
 
 import { writeFileSync } from 'node:fs';
+import { csvCell } from '../../report/format.js';
 
 export type Cell = string | number | null;
 
@@ -56,9 +57,3 @@ const excelRow = (row: readonly Cell[]) =>
         : { value: '' }
       : { value: value ?? '', type: String },
   );
-
-function csvCell(value: Cell): string {
-  if (value === null || (typeof value === 'number' && Number.isNaN(value))) return '';
-  const text = String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}

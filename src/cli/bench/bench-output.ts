@@ -10,6 +10,7 @@ import { benchJson } from '../../bench/result-json.js';
 import { MOST_THRESHOLDS, timelineHtml } from '../../bench/timeline.js';
 import { ConfigError } from '../../core/errors.js';
 import { checkFolder, checkOutput, unwritable } from '../../report/output-file.js';
+import { csvLine, isCsv } from '../../report/request-rows.js';
 import { jsonText } from '../../report/result-json.js';
 import type { Flags } from '../simulate-flags.js';
 import { listOf, numberOf } from '../values.js';
@@ -101,12 +102,11 @@ function thresholdsOf({ timelineItlThresholds: text }: Flags): number[] | undefi
 /** Rows as `simulate --save-requests` writes them, with what a client can know. */
 export function saveRows(path: string, result: BenchResult): void {
   const rows = inLoadOrder(result.measured.records).map((record) => rowOf(record, result));
-  const csv = path.endsWith('.csv');
-  const header = csv ? `${Object.keys(rows[0] ?? {}).join(',')}\n` : '';
-  const lines = rows.map((row) =>
-    csv ? Object.values(row).map(csvCell).join(',') : JSON.stringify(row),
-  );
-  writeFileSync(path, `${header}${lines.join('\n')}\n`);
+  const columns = Object.keys(rows[0] ?? {}) as (keyof (typeof rows)[number])[];
+  const lines = isCsv(path)
+    ? [`${columns.join(',')}\n`, ...rows.map((row) => csvLine(columns, row))]
+    : rows.map((row) => `${JSON.stringify(row)}\n`);
+  writeFileSync(path, lines.join(''));
 }
 
 function rowOf(record: RequestRecord, { config }: BenchResult) {
@@ -125,8 +125,3 @@ function rowOf(record: RequestRecord, { config }: BenchResult) {
     finish_reason: record.failure?.kind ?? 'finished',
   };
 }
-
-const csvCell = (value: unknown): string => {
-  const text = value === null ? '' : String(value);
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};

@@ -5,21 +5,17 @@
  * late, so that the rest, the way there and back and the client, is told apart.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { biasMs, LIMITS } from '../../bench/client-health.js';
-import { baseOf } from '../../bench/endpoint.js';
-import { HttpClient } from '../../bench/http-client.js';
 import type { BenchResult } from '../../bench/result.js';
-import { dataPath } from '../../config/data-dir.js';
 import { ConfigError } from '../../core/errors.js';
 import { percent, short, table } from '../../report/format.js';
 import { jsonText } from '../../report/result-json.js';
 import type { DefineCommand } from '../command.js';
-import { FAILED, INTERRUPTED, OK } from '../io.js';
+import { type ExitCode, FAILED, INTERRUPTED, type Io, OK } from '../io.js';
 import { addRows, type Flags, Reader } from '../simulate-flags.js';
-import { listOf, numberOf } from '../values.js';
+import { countOf, listOf } from '../values.js';
 import { runFlags } from './bench-run.js';
+import { type KnownTimes, knownServer, LagSampler } from './known-server.js';
 
 const TTFT_MS = 200;
 const ITL_MS = 20;
@@ -40,47 +36,58 @@ export const defineSelfCheck: DefineCommand = (command, io, exit) => {
     ['--json', 'print JSON'],
   ]);
   command.action(async (_: Flags, own: { optsWithGlobals(): Flags }) => {
-    const flags = own.optsWithGlobals();
-    const given = new Reader(flags);
-    const ttftMs = given.numberFrom(0, 'time_to_first_token') ?? TTFT_MS;
-    const itlMs = given.numberFrom(0, 'inter_token_latency') ?? ITL_MS;
-    const streams = listOf('--streams', given.text('streams') ?? STREAMS);
-    const server = await serverOf(given.text('base_url'), ttftMs, itlMs);
-    const steps: Step[] = [];
-    try {
-      for (const text of streams) {
-        const count = numberOf('--streams', text);
-        // Streams start one after the other over the length of one, so that none is held up by the start.
-        const lengthMs = ttftMs + itlMs * (OUTPUT_TOKENS - 1);
-        const lag = new LagSampler(server.url);
-        const result = await runFlags(
-          {
-            baseUrl: server.url,
-            backend: 'openai-chat',
-            ...(given.text('model') !== undefined && { model: given.text('model') }),
-            numPrompts: String(Math.max(2, 2 * count)),
-            requestRate: String((count * 1e3) / lengthMs),
-            burstiness: 'inf',
-            randomInputLen: '16',
-            randomOutputLen: String(OUTPUT_TOKENS),
-            numWarmups: String(WARM_UPS),
-            ttftMode: 'content',
-            disableTqdm: true,
-            ...(given.text('workers') !== undefined && { workers: given.text('workers') }),
-          },
-          io,
-        );
-        steps.push(stepOf(count, result, { ttftMs, itlMs, lagMs: await lag.stop() }));
-        if (result.stopped) break;
-      }
-    } finally {
-      server.stop();
-    }
-    io.out(flags.json ? jsonText({ ttft_ms: ttftMs, itl_ms: itlMs, steps }) : text(steps));
-    if (steps.some(({ stopped }) => stopped)) exit(INTERRUPTED);
-    else exit(steps.every(({ completed, requests }) => completed === requests) ? OK : FAILED);
+    exit(await selfCheck(own.optsWithGlobals(), io));
   });
 };
+
+async function selfCheck(flags: Flags, io: Io): Promise<ExitCode> {
+  const given = new Reader(flags);
+  const times = {
+    ttftMs: given.numberFrom(0, 'time_to_first_token') ?? TTFT_MS,
+    itlMs: given.numberFrom(0, 'inter_token_latency') ?? ITL_MS,
+  };
+  const streams = listOf('--streams', given.text('streams') ?? STREAMS).map((text) => {
+    const count = countOf('--streams', text);
+    if (count >= 1) return count;
+    throw new ConfigError('--streams', 'whole numbers of at least 1', text);
+  });
+  const server = await knownServer(times, given.text('base_url'));
+  const steps: Step[] = [];
+  try {
+    for (const count of streams) {
+      const lag = new LagSampler(server.url);
+      const result = await runFlags(flagsOf(count, times, server.url, given), io);
+      steps.push(stepOf(count, result, times, await lag.stop()));
+      if (result.stopped) break;
+    }
+  } finally {
+    server.stop();
+  }
+  const { ttftMs, itlMs } = times;
+  io.out(flags.json ? jsonText({ ttft_ms: ttftMs, itl_ms: itlMs, steps }) : text(steps));
+  if (steps.some(({ stopped }) => stopped)) return INTERRUPTED;
+  return steps.every(({ completed, requests }) => completed === requests) ? OK : FAILED;
+}
+
+/** Streams start one after the other over the length of one, so that none is held up by the start. */
+function flagsOf(count: number, { ttftMs, itlMs }: KnownTimes, url: string, given: Reader): Flags {
+  const lengthMs = ttftMs + itlMs * (OUTPUT_TOKENS - 1);
+  const [model, workers] = [given.text('model'), given.text('workers')];
+  return {
+    baseUrl: url,
+    backend: 'openai-chat',
+    ...(model !== undefined && { model }),
+    ...(workers !== undefined && { workers }),
+    numPrompts: String(Math.max(2, 2 * count)),
+    requestRate: String((count * 1e3) / lengthMs),
+    burstiness: 'inf',
+    randomInputLen: '16',
+    randomOutputLen: String(OUTPUT_TOKENS),
+    numWarmups: String(WARM_UPS),
+    ttftMode: 'content',
+    disableTqdm: true,
+  };
+}
 
 interface Step {
   readonly streams: number;
@@ -106,7 +113,8 @@ interface Step {
 function stepOf(
   streams: number,
   { measured, health, config, stopped }: BenchResult,
-  { ttftMs, itlMs, lagMs }: { ttftMs: number; itlMs: number; lagMs: number | undefined },
+  { ttftMs, itlMs }: KnownTimes,
+  lagMs: number | undefined,
 ): Step {
   const overMs = measured.contentTtft.quantileMs(0.5) - ttftMs;
   return {
@@ -158,81 +166,4 @@ function text(steps: readonly Step[]): string {
       : `Every step is off by ${LIMITS.biasMs} ms or more: this machine is too busy to measure.`,
     '',
   ].join('\n');
-}
-
-const SAMPLE_EVERY_MS = 200;
-
-/** Asks a server of ours how late it is, while it is measured. */
-class LagSampler {
-  readonly #client = new HttpClient();
-  readonly #url: URL;
-  readonly #samples: number[] = [];
-  readonly #timer: NodeJS.Timeout;
-  #last: Promise<void> = Promise.resolve();
-
-  constructor(baseUrl: string) {
-    this.#url = new URL('/status', baseOf({ baseUrl }));
-    this.#timer = setInterval(() => {
-      this.#last = this.#sample();
-    }, SAMPLE_EVERY_MS);
-  }
-
-  /** The median; `undefined` where the server does not say. */
-  async stop(): Promise<number | undefined> {
-    clearInterval(this.#timer);
-    await this.#last;
-    this.#client.close();
-    return this.#samples.sort((a, b) => a - b)[this.#samples.length >> 1];
-  }
-
-  async #sample(): Promise<void> {
-    let text = '';
-    const onData = (bytes: Buffer) => {
-      text += bytes.toString('utf8');
-    };
-    const url = this.#url;
-    await this.#client.exchange({ url, method: 'GET', headers: {}, timeoutMs: 1e3, onData });
-    const lag = /"lag_ms":([\d.]+)/.exec(text)?.[1];
-    if (lag !== undefined) this.#samples.push(Number(lag));
-  }
-}
-
-const STARTS_WITHIN_MS = 20_000;
-
-async function serverOf(
-  url: string | undefined,
-  ttftMs: number,
-  itlMs: number,
-): Promise<{ url: string; stop(): void }> {
-  if (url !== undefined) return { url, stop() {} };
-  const bin = dataPath('src/cli/bin.js');
-  if (!existsSync(bin)) {
-    throw new ConfigError('--base-url', 'a server with known times', undefined);
-  }
-  const times = [`--time-to-first-token=${ttftMs}`, `--inter-token-latency=${itlMs}`];
-  const child = spawn(process.execPath, [bin, 'server', '--port=0', '--grpc-port=0', ...times], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  return { url: await addressOf(child), stop: () => void child.kill() };
-}
-
-/** The address a server says when it listens. */
-function addressOf(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let said = '';
-    const fail = () => {
-      child.kill();
-      reject(new ConfigError('--base-url', 'our own server to start', said.slice(0, 200)));
-    };
-    const timer = setTimeout(fail, STARTS_WITHIN_MS);
-    child.once('exit', fail);
-    child.stdout!.on('data', (bytes: Buffer) => {
-      said += bytes.toString('utf8');
-      const url = /OpenAI +(http:\S+)/.exec(said)?.[1];
-      if (url === undefined) return;
-      clearTimeout(timer);
-      child.off('exit', fail);
-      resolve(url);
-    });
-  });
 }

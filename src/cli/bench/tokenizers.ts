@@ -13,7 +13,8 @@ export interface TokenizerUse {
   readonly counts: boolean;
   /** Where another thread finds it. */
   readonly origin: { readonly name: string; readonly path?: string | undefined };
-  readonly note?: string;
+  /** What to beware of: another vocabulary than the model's. */
+  readonly note?: string | undefined;
 }
 
 /** @throws {ConfigError} */
@@ -30,7 +31,8 @@ export async function tokenizerOf(given: Reader, model: string): Promise<Tokeniz
   if (given.flag('skip_tokenizer_init')) return { tokenizer, id: null, counts: false, origin };
   // Only a tokenizer that was asked for, or that is the model's own, is better than the server's silence.
   const counts = wanted !== undefined || exact;
-  return { tokenizer, id: counts ? (wanted ?? tokenizer.name) : null, counts, origin, note };
+  const id = counts ? (wanted ?? tokenizer.name) : null;
+  return { tokenizer, id, counts, origin, note: exact ? undefined : note };
 }
 
 /** A tokenizer.json, or the folder it is in; a name of a model is none. */

@@ -11,6 +11,7 @@ import {
   healthWarnings,
 } from '../../bench/client-health.js';
 import { baseOf, takeCredentials, urlOf } from '../../bench/endpoint.js';
+import { type FailureClass, FailureCounts, failureLine } from '../../bench/failures.js';
 import { type Conversation, readConversations } from '../../bench/multi-turn/conversations.js';
 import { checkPlay, type Played, type PlayOptions, play } from '../../bench/multi-turn/play.js';
 import { type RunSummary, sheetsOf } from '../../bench/multi-turn/sheets.js';
@@ -29,7 +30,8 @@ import { ConfigError } from '../../core/errors.js';
 import { grouped, short } from '../../report/format.js';
 import { checkOutput, unwritable } from '../../report/output-file.js';
 import { jsonText } from '../../report/result-json.js';
-import { headersOf, timeoutMsOf, workersOf } from '../bench/bench-setup.js';
+import { timeoutMsOf, workersOf } from '../bench/bench-setup.js';
+import { headersOf } from '../bench/bench-target.js';
 import { addMultiTurnFlags } from '../bench/multi-turn-flags.js';
 import { tokenizerOf } from '../bench/tokenizers.js';
 import type { DefineCommand } from '../command.js';
@@ -251,9 +253,7 @@ function text({ parameters, statistics, rows }: RunSummary, played: Played): str
     (part) =>
       `${part.warmupPercent > 0 ? `Without the first ${part.warmupPercent} %:\n` : ''}${statisticsText(part)}`,
   );
-  const failures = failuresOf(played).map(
-    ({ kind, count, example }) => `Failed (${kind}): ${count}. For example: ${example}\n`,
-  );
+  const failures = failuresOf(played).map((failure) => `${failureLine(failure)}\n`);
   const turns = rows.length > 0 ? `By messages sent:\n${byTurnText(byTurn(rows))}` : '';
   return `${lines.join('\n')}\n\n${[...parts, turns].join('\n')}${failures.join('')}`;
 }
@@ -263,16 +263,10 @@ const healthText = (health: ClientHealth): string =>
     '\n',
   );
 
-function failuresOf({ turns }: Played) {
-  const kinds = new Map<string, { count: number; example: string }>();
-  for (const { record } of turns) {
-    if (!record.failure) continue;
-    const { kind, message } = record.failure;
-    const known = kinds.get(kind);
-    if (known) known.count++;
-    else kinds.set(kind, { count: 1, example: message });
-  }
-  return [...kinds].map(([kind, rest]) => ({ kind, ...rest }));
+function failuresOf({ turns }: Played): FailureClass[] {
+  const failures = new FailureCounts();
+  for (const { record } of turns) if (record.failure) failures.add(record.failure);
+  return failures.classes();
 }
 
 function save(flag: string, path: string | undefined, content: () => string): void {
