@@ -135,27 +135,24 @@ export class Measurement {
     if (record.streamed) {
       this.#ttft.add(ttftMs);
       if (record.firstTokenMs !== undefined) this.#contentTtft.add(record.firstTokenMs - sentMs);
-      const weight = (outputTokens - 1) / Math.max(1, chunkMs.length - 1);
-      for (let i = 1; i < chunkMs.length; i++) {
-        const gapMs = chunkMs[i]! - chunkMs[i - 1]!;
-        this.#itl.add(gapMs);
-        if (outputTokens > 1) {
-          this.#tokenItl.addWeighted((gapMs / weight) * NS_PER_MS, weight);
-        }
-      }
+      this.#addGaps(record);
     }
     for (const ms of chunkMs) {
       const second = Math.floor((ms - this.#originMs!) / 1e3);
       this.#chunksBySecond.set(second, (this.#chunksBySecond.get(second) ?? 0) + 1);
     }
     const { slo } = this.#options;
-    if (
-      slo &&
-      ttftMs <= (slo.ttftMs ?? Infinity) &&
-      (tpotMs ?? 0) <= (slo.tpotMs ?? Infinity) &&
-      e2elMs <= (slo.e2elMs ?? Infinity)
-    ) {
-      this.#good++;
+    if (slo && isGood(slo, { ttftMs, e2elMs, tpotMs })) this.#good++;
+  }
+
+  #addGaps({ chunkMs, outputTokens }: RequestRecord): void {
+    const tokensEach = (outputTokens - 1) / Math.max(1, chunkMs.length - 1);
+    for (let i = 1; i < chunkMs.length; i++) {
+      const gapMs = chunkMs[i]! - chunkMs[i - 1]!;
+      this.#itl.add(gapMs);
+      if (outputTokens > 1) {
+        this.#tokenItl.addWeighted((gapMs / tokensEach) * NS_PER_MS, tokensEach);
+      }
     }
   }
 
@@ -188,6 +185,15 @@ export class Measurement {
     };
   }
 }
+
+/** A value at its bound is good; an answer of one token has no TPOT to be bad. */
+const isGood = (
+  slo: Slo,
+  { ttftMs, tpotMs = 0, e2elMs }: { ttftMs: number; tpotMs: number | undefined; e2elMs: number },
+): boolean =>
+  ttftMs <= (slo.ttftMs ?? Infinity) &&
+  tpotMs <= (slo.tpotMs ?? Infinity) &&
+  e2elMs <= (slo.e2elMs ?? Infinity);
 
 /** Latencies of one success; an answer that was not streamed has no TTFT of its own. */
 export function latenciesOf(
