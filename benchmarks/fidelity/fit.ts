@@ -178,7 +178,7 @@ function usedBy(name: string, c: Case): boolean {
   const key = rest.at(-1)!;
   const ranks = Math.max(c.options.tensorParallelSize ?? 1, c.options.dataParallelSize ?? 1);
   if (/^(moe|manyMoe|smallExpert|expertDispatch)/.test(key)) return c.model.moe !== undefined;
-  if (/educe|^link|^nccl|^switch/.test(key)) return ranks > 1;
+  if (/educe|^barrier|^link|^nccl|^switch/.test(key)) return ranks > 1;
   if (key.startsWith('latent')) return c.model.mla !== undefined;
   if (key === 'inputLatencySeconds' || key === 'tokenizingSecondsPerToken')
     return c.load.kind !== 'step' && c.options.inputLatencyMs === undefined;

@@ -40,7 +40,7 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   attentionSeconds: [0.3, 1],
   attentionSequenceSeconds: [0.5, 1],
   attentionCompute: [0.15, 1],
-  allReduceSeconds: [0.4, 1],
+  barrierSeconds: [0.7, 1],
   linkFraction: [0.15, 1],
   ncclLinkFraction: [0.06, 1],
   moeMemory: [0.1, 1],
@@ -95,7 +95,7 @@ export class Model {
       for (const [name, value] of Object.entries(override.values ?? {}))
         add(`value.${i}.${name}`, value, VALUES[name] ?? [2, 1]);
       for (const [name, value] of Object.entries(override.factors))
-        add(`factor.${i}.${name}`, value, [0.5, 2]);
+        add(`factor.${i}.${name}`, value, [0.5, 10]);
     });
     const generations = new Map<string, EngineProfile>();
     for (const spec of engines) {

@@ -23,7 +23,10 @@ export function allReduce(
   const ring = fastest(k, (2 * (ranks - 1) * bytes) / ranks, ranks);
   const inSwitch = throughSwitch(k, bytes, ranks);
   const path = inSwitch && inSwitch.seconds < ring.seconds ? inSwitch : ring;
-  return operatorOf(path, name, count);
+  // A sum is over when the last rank has come: ranks of a step are not as even as those of a table.
+  const seconds = path.seconds + k.efficiency.barrierSeconds;
+  const constants = [...path.constants, 'barrier_seconds'];
+  return operatorOf({ ...path, seconds, constants }, name, count);
 }
 
 /** Every rank ends with all of `bytes` (gather), or sends each peer its part (all-to-all). */

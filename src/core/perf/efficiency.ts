@@ -57,6 +57,8 @@ export interface Efficiency {
   readonly attentionCompute: number;
   /** Extra (query, key) pairs per new token: tiles on the causal diagonal are computed whole. */
   readonly attentionDiagonalPairs: number;
+  /** What an all-reduce in a step waits for the slowest rank. */
+  readonly barrierSeconds: number;
   /** All-reduce: latency of two ranks, more per further rank, fraction of link bandwidth, soft corner. */
   readonly allReduceSeconds: number;
   readonly allReduceSecondsPerRank: number;
