@@ -33,6 +33,10 @@ function lowerEdge(i: number): number {
   return double[0]!;
 }
 
+/** Sums of squares outgrow whole numbers, and then their last digits depend on how equal steps were grouped. */
+const STD_DIGITS = 9;
+const toldTo = (digits: number, value: number): number => Number(value.toPrecision(digits));
+
 export class LatencySketch {
   readonly #counts = new Float64Array(NUM_BUCKETS);
   #count = DOUBLE_ZERO;
@@ -102,7 +106,7 @@ export class LatencySketch {
     return {
       count,
       meanMs: mean / NS_PER_MS,
-      stdMs: Math.sqrt(variance) / NS_PER_MS,
+      stdMs: toldTo(STD_DIGITS, Math.sqrt(variance) / NS_PER_MS),
       minMs: count > 0 ? this.#min / NS_PER_MS : 0,
       maxMs: count > 0 ? this.#max / NS_PER_MS : 0,
       exact: this.#samples !== undefined,
