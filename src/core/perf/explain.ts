@@ -121,9 +121,11 @@ function attentionRows(d: Deployment, shape: StepShape): StepRow[] {
       shape.decodeContext * perContext.context +
       shape.decodeWindowContext * perContext.window +
       shape.numDecodes * a.sequence;
+    const whole = shape.numDecodes > a.unsplitAbove;
+    const name = whole ? 'decode attention (contexts not split)' : 'decode attention';
     rows.push({
-      ...plain('decode attention', layers, seconds, 'memory', [
-        'kv_memory',
+      ...plain(name, layers, seconds, 'memory', [
+        whole ? 'unsplit_kv_memory' : 'kv_memory',
         'attention_sequence_seconds',
         ...(d.precision.unpacksKv ? ['kv_unpack_flop'] : []),
       ]),

@@ -39,6 +39,12 @@ describe('Step cost', () => {
     expect(slope('vllm-0.6', 17)).toBeGreaterThan(2 * slope('vllm-0.6', 16));
     expect(slope('vllm-0.6', 1000)).toBe(slope('vllm-0.6', 17));
     expect(slope('vllm-0.6.3', 17)).toBe(slope('vllm-0.6.3', 16));
+    const { rows } = explainStep(
+      pool({ ...H100, hardware: 'MI300X', engine: 'vllm-0.6' }),
+      batch({ numDecodes: 17, context: 100 }),
+    );
+    const attention = rows.find(({ name }) => name === 'decode attention (contexts not split)');
+    expect(attention?.constants).toContain('unsplit_kv_memory');
   });
 
   it('counts what was computed earlier: a chunk after 8k of context costs more than the first', () => {
