@@ -68,7 +68,11 @@ function main(): void {
     }
     if (values['leave-one-out']) {
       const axes: readonly Axis[] = ['gpu', 'family', 'source'];
-      leftOut = axes.flatMap((axis) => leaveOneOut(l, fitted, mapped.cases, model, axis));
+      leftOut = axes.flatMap((axis) =>
+        leaveOneOut(l, fitted, mapped.cases, model, axis, (left) =>
+          process.stderr.write(`\rwithout ${left}`.padEnd(40)),
+        ),
+      );
       console.log(`\n## Left out\n\n${leftOutTables(leftOut)}`);
     }
   }

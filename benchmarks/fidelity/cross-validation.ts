@@ -27,9 +27,11 @@ export function leaveOneOut(
   cases: readonly Case[],
   model: Model,
   axis: Axis,
+  progress: (left: string) => void,
 ): LeftOut[] {
   const names = [...new Set(cases.map((c) => groupsOf(c)[axis]))].sort();
   return names.flatMap((left) => {
+    progress(left);
     const out = (c: Case): boolean => groupsOf(c)[axis] === left;
     const { values } = descend(
       l,

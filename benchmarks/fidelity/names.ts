@@ -22,6 +22,8 @@ const NOISE = new Set([
   'amd',
   'model',
   'base',
+  // Tuned further by NVIDIA.
+  'nemotron',
 ]);
 
 /** `meta-llama/Meta-Llama-3.1-8B-Instruct` and `LLaMA v3.1 8B` are both `llama 3.1 8`. */
@@ -29,7 +31,8 @@ function modelKey(name: string): string {
   const bare = name.slice(name.indexOf('/') + 1).toLowerCase();
   const cleaned = bare
     .replace(/v0\.\d/g, '')
-    .replace(/nvfp4|mxfp4|fp8|fp4|bf16|-0\d\d\d|-2\d\d\d|-hf/g, '');
+    .replace(/nvfp4|mxfp4|fp8|fp4|bf16|[- ]0\d\d\d|-2\d\d\d|-hf/g, '')
+    .replace('gptj', 'gpt-j');
   return (cleaned.match(/[a-z]+|\d+(\.\d+)?/g) ?? []).filter((word) => !NOISE.has(word)).join(' ');
 }
 
@@ -39,8 +42,15 @@ for (const name of listModels()) if (!models.has(modelKey(name))) models.set(mod
 export function findModel(name: string): ModelShape | undefined {
   const key = modelKey(name);
   // The first Llama has the second one's shapes.
-  const found = models.get(key) ?? models.get(key.replace(/^llama (\d+)$/, 'llama 2 $1'));
+  const found =
+    models.get(key) ?? models.get(key.replace(/^llama (\d+)$/, 'llama 2 $1')) ?? only(key);
   return found === undefined ? undefined : cached(found);
+}
+
+/** The one model whose name goes on where this one ends: `Llama 4 Scout`. */
+function only(key: string): string | undefined {
+  const longer = [...models].filter(([name]) => key.includes(' ') && name.startsWith(`${key} `));
+  return longer.length === 1 ? longer[0]![1] : undefined;
 }
 
 const shapes = new Map<string, ModelShape>();
