@@ -6,6 +6,7 @@
  *   --split FILE      only the rows listed in it, `file.csv:line` each: a held-back part
  *   --leave-one-out   constants refitted without each GPU, model family and source, tested on it
  *   --refit FILE      moves the constants to fit all rows, and writes them
+ *   --write           with --refit: puts them into perf_model as well
  *   --docs            writes docs/fidelity.md and its plot
  */
 
@@ -32,6 +33,7 @@ import { Model } from './parameters.js';
 import { type Row, readRows } from './rows.js';
 import { sample } from './sample.js';
 import { leftOutTables, targetTable } from './tables.js';
+import { writeConstants } from './write-constants.js';
 
 const OPTIONS = {
   data: { type: 'string' },
@@ -39,6 +41,7 @@ const OPTIONS = {
   json: { type: 'string' },
   'leave-one-out': { type: 'boolean', default: false },
   refit: { type: 'string' },
+  write: { type: 'boolean', default: false },
   docs: { type: 'boolean', default: false },
 } as const;
 
@@ -62,8 +65,9 @@ function main(): void {
     let l = derivatives(start);
     if (values.refit !== undefined) {
       l = converged(l, fitted, model, derivatives);
-      const moved = model.parameters.map((p, i) => [p.name, l.values[i]] as const);
-      writeFileSync(values.refit, `${JSON.stringify(Object.fromEntries(moved), null, 1)}\n`);
+      const moved = Object.fromEntries(model.parameters.map((p, i) => [p.name, l.values[i]!]));
+      writeFileSync(values.refit, `${JSON.stringify(moved, null, 1)}\n`);
+      if (values.write) writeConstants(moved);
       console.log(`\n## Refitted\n\n${targetTable(residualsOf(mapped.cases, model, l.values))}`);
     }
     if (values['leave-one-out']) {
