@@ -8,7 +8,7 @@ import { type SpeculationCounts, sumSpeculation } from '../../core/metrics/specu
 import type { RequestOutcome } from '../../core/trace/tracer.js';
 import { NS_PER_S } from '../../core/units.js';
 import { family, Histogram, type Labels, sample } from '../../report/prometheus.js';
-import type { Served } from './live-service.js';
+import type { Served } from './served.js';
 
 const TTFT = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80,

@@ -15,7 +15,6 @@ import {
   type LiveService,
 } from '../../openai/index.js';
 import { clockOfSpeed } from '../../pipeline/clock.js';
-import type { LiveCluster } from '../../pipeline/live-cluster.js';
 import {
   chatTemplateOf,
   lexiconOf,
@@ -25,6 +24,7 @@ import {
 } from '../../text/index.js';
 import { LiveMetrics } from './live-metrics.js';
 import { liveStatus } from './live-status.js';
+import type { Served } from './served.js';
 import { type GivenLatencies, playbackOf, servedCluster } from './served-cluster.js';
 import type { LoraModule } from './server-flags.js';
 
@@ -47,13 +47,6 @@ export interface LiveServiceOptions {
   readonly loraModules: readonly LoraModule[];
   readonly tokenizer: string | undefined;
   readonly onLag: (lagMs: number) => void;
-}
-
-/** A model that is served: its cluster, and what its KV memory amounts to. */
-export interface Served {
-  readonly name: string;
-  readonly cluster: LiveCluster;
-  readonly pools: readonly ResolvedPool[];
 }
 
 /** A name of a model, and what stands behind it. */

@@ -1,6 +1,6 @@
 /** `GET /status`: one status over all clusters of a server. */
 
-import type { Served } from './live-service.js';
+import type { Served } from './served.js';
 
 export function liveStatus(served: readonly Served[], draining: boolean): object {
   const clusters = served.map(statusOf);
