@@ -11,7 +11,7 @@
 
 import { efficiencyFor } from '../../src/core/perf/efficiency.js';
 import type { Case, Comparison } from './case.js';
-import { type Model, TIE_SIGMA } from './parameters.js';
+import type { Model } from './parameters.js';
 import { replay } from './replay.js';
 
 export interface Residual {
@@ -210,16 +210,6 @@ function step(l: Linearised, model: Model, damping: number): number[] {
     const prior = 1 / p.sigma ** 2;
     a[j]![j]! += prior;
     b[j]! -= prior * Math.log(l.values[j]! / p.prior);
-    if (p.tiedTo === undefined) return;
-    const i = p.tiedTo;
-    const tie = 1 / TIE_SIGMA ** 2;
-    const apart = Math.log(l.values[j]! / l.values[i]!);
-    a[j]![j]! += tie;
-    a[i]![i]! += tie;
-    a[i]![j]! -= tie;
-    a[j]![i]! -= tie;
-    b[j]! -= tie * apart;
-    b[i]! += tie * apart;
   });
   for (let j = 0; j < n; j++) a[j]![j]! *= 1 + damping;
   const delta = solve(a, b);
@@ -258,7 +248,7 @@ const groupOf = (r: Residual): string =>
     r.comparison.metric,
   ].join('|');
 
-/** What a fit makes small: pseudo-Huber losses of the rows, and squares of how far constants are from their priors and from the generation before. */
+/** What a fit makes small: pseudo-Huber losses of the rows, and squares of how far constants are from their priors. */
 export function objective(
   residuals: readonly Residual[],
   model: Model,
@@ -266,11 +256,10 @@ export function objective(
 ): number {
   const weights = weightsOf(residuals);
   const rows = residuals.reduce((sum, r, i) => sum + weights[i]! * cost(r.log), 0);
-  const priors = model.parameters.reduce((sum, p, i) => {
-    const own = (Math.log(values[i]! / p.prior) / p.sigma) ** 2 / 2;
-    if (p.tiedTo === undefined) return sum + own;
-    return sum + own + (Math.log(values[i]! / values[p.tiedTo]!) / TIE_SIGMA) ** 2 / 2;
-  }, 0);
+  const priors = model.parameters.reduce(
+    (sum, p, i) => sum + (Math.log(values[i]! / p.prior) / p.sigma) ** 2 / 2,
+    0,
+  );
   return rows + priors;
 }
 

@@ -20,21 +20,7 @@ export interface Parameter {
   readonly max: number;
   /** Stays where it is in this fit. */
   readonly frozen?: boolean;
-  /** Position of the same term one generation before, which it is held near as well. */
-  readonly tiedTo?: number;
 }
-
-/** Standard deviation of the logarithm of what a term changes by from one generation to the next. */
-export const TIE_SIGMA = 0.35;
-
-/**
- * Generations that grew out of each other; a rewrite begins a line of its own. Not vLLM's V0: what its CPU did per step fell from
- * 34 ms to 2 between 0.5 and 0.6.
- */
-const LINES: readonly (readonly string[])[] = [
-  ['vllm@0.8', 'vllm@0.14'],
-  ['trtllm@0', 'trtllm@0.12', 'trtllm@0.15'],
-];
 
 const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
   gemmCompute16: [0.05, 1],
@@ -89,16 +75,6 @@ const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number
   samplingBytesPerLogit: [0.7, 5000],
 };
 
-function withTie(p: Parameter, all: readonly Parameter[]): Parameter {
-  const [, key, term] = /^engine\.(.+)\.([a-zA-Z]+)$/.exec(p.name) ?? [];
-  for (const line of LINES) {
-    const before = line[line.indexOf(key!) - 1];
-    const tiedTo = all.findIndex(({ name }) => name === `engine.${before}.${term}`);
-    if (tiedTo >= 0) return { ...p, tiedTo };
-  }
-  return p;
-}
-
 export class Model {
   readonly parameters: readonly Parameter[];
   readonly #efficiency: EfficiencyData = loadEfficiency();
@@ -135,7 +111,7 @@ export class Model {
         add(`engine.${key}.${name}`, profile[name as 'hostSecondsPerStep'], prior);
       }
     }
-    this.parameters = result.map((p) => withTie(p, result));
+    this.parameters = result;
   }
 
   /** Constants for `engine` with the parameters moved to `values`. */
