@@ -2,7 +2,7 @@
 
 import { ConfigError } from '../../src/core/errors.js';
 import type { EngineProfile, PerfData } from '../../src/core/perf/engine-profile.js';
-import { type ResolvedPool, resolvePool } from '../../src/core/perf/resolve.js';
+import { inputTimesOf, type ResolvedPool, resolvePool } from '../../src/core/perf/resolve.js';
 import { stepSeconds } from '../../src/core/perf/step-cost.js';
 import { type RandomStream, Rng } from '../../src/core/rng.js';
 import { simulate } from '../../src/core/simulate.js';
@@ -82,8 +82,7 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
     instances,
     router: 'round_robin',
     seed: 1,
-    inputLatencyNs: pool.inputLatencyNs,
-    tokenizingNsPerToken: pool.tokenizingNsPerToken,
+    ...inputTimesOf(pool),
     workload: workloadOf(load),
   });
   if (report.completed < load.numRequests)

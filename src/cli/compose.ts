@@ -19,7 +19,7 @@ import { routerNamed } from '../core/cluster/routers/index.js';
 import type { InstanceConfig } from '../core/engine.js';
 import { ConfigError } from '../core/errors.js';
 import type { Slo } from '../core/metrics/report.js';
-import { type ResolvedPool, resolvePool } from '../core/perf/resolve.js';
+import { inputTimesOf, type ResolvedPool, resolvePool } from '../core/perf/resolve.js';
 import { drawnAcceptance } from '../core/sched/acceptance.js';
 import { policyNamed } from '../core/sched/policies/index.js';
 import { Simulation } from '../core/simulate.js';
@@ -164,8 +164,7 @@ export function start(composition: Omit<Composition, 'warnings'>, options: RunOp
     instances: pools.flatMap(instancesOf),
     router,
     seed,
-    inputLatencyNs: pools[0]!.inputLatencyNs,
-    tokenizingNsPerToken: pools[0]!.tokenizingNsPerToken,
+    ...inputTimesOf(pools[0]!),
     workload: offered,
     tracers,
     exact,

@@ -257,15 +257,19 @@ export interface InstanceConfig {
   readonly lockStepGroup?: number;
 }
 
-export interface EngineOptions {
+/** What happens to a request before a scheduler sees it. TTFT counts it. */
+export interface InputTimes {
+  /** HTTP and hand-over. */
+  readonly inputLatencyNs: DurationNs;
+  /** Before that, tokenising: one thread for all, so a burst of prompts waits for it in turn. Absent: no time. */
+  readonly tokenizingNsPerToken?: number;
+}
+
+export interface EngineOptions extends InputTimes {
   readonly instances: readonly InstanceConfig[];
   /** Chooses an instance for each request; the names are those of `cluster/routers`. */
   readonly router: string;
   readonly seed: number;
-  /** HTTP and hand-over: from arrival until the scheduler sees a request. TTFT counts it. */
-  readonly inputLatencyNs: number;
-  /** Before that, tokenising: one thread for all, so a burst of prompts waits for it in turn. Absent: no time. */
-  readonly tokenizingNsPerToken?: number;
   readonly tracer: Tracer;
   /** Where latencies are counted; absent: a sketch of its own. */
   readonly metrics?: RunMetrics;

@@ -8,19 +8,17 @@
 
 import { type Cluster, createEngine } from './cluster/cluster.js';
 import { DOUBLE_ZERO } from './double.js';
-import type { InstanceConfig } from './engine.js';
+import type { InputTimes, InstanceConfig } from './engine.js';
 import type { RunReport, Slo } from './metrics/report.js';
 import { RunMetrics } from './metrics/run-metrics.js';
 import { fanOut, type Tracer } from './trace/tracer.js';
-import type { DurationNs, TimeNs } from './units.js';
+import type { TimeNs } from './units.js';
 import type { Workload } from './workload/workload.js';
 
-export interface SimulationOptions {
+export interface SimulationOptions extends InputTimes {
   readonly instances: readonly InstanceConfig[];
   readonly router: string;
   readonly seed: number;
-  readonly inputLatencyNs: DurationNs;
-  readonly tokenizingNsPerToken?: number;
   readonly workload: Workload;
   readonly tracers?: readonly Tracer[];
   readonly slo?: Slo;

@@ -7,19 +7,17 @@
  */
 
 import { type Cluster, createEngine } from '../core/cluster/cluster.js';
-import type { InstanceConfig, RequestHandle, RequestSpec } from '../core/engine.js';
+import type { InputTimes, InstanceConfig, RequestHandle, RequestSpec } from '../core/engine.js';
 import type { RunReport } from '../core/metrics/report.js';
 import { fanOut } from '../core/trace/tracer.js';
 import type { DurationNs, TimeNs } from '../core/units.js';
 import { type Detail, recordEvents, type SimulationEvent } from './events.js';
 import { SteeredClock } from './steered-clock.js';
 
-export interface SteeredOptions {
+export interface SteeredOptions extends InputTimes {
   readonly instances: readonly InstanceConfig[];
   readonly router: string;
   readonly seed: number;
-  readonly inputLatencyNs: DurationNs;
-  readonly tokenizingNsPerToken?: number;
   readonly detail: Detail;
   /** Events that may wait to be pulled. */
   readonly chunkSize?: number;

@@ -7,7 +7,7 @@ import type { Coefficients } from '../../core/perf/calibration.js';
 import { calibratedPool, IDENTITY } from '../../core/perf/calibration.js';
 import { fitCoefficients, type Residuals, residuals } from '../../core/perf/calibration-fit.js';
 import type { ErrorMetric } from '../../core/perf/expected-error.js';
-import type { ResolvedPool } from '../../core/perf/resolve.js';
+import { inputTimesOf, type ResolvedPool } from '../../core/perf/resolve.js';
 import { stepSeconds } from '../../core/perf/step-cost.js';
 import { simulate } from '../../core/simulate.js';
 import { ClosedLoop } from '../../core/workload/closed-loop.js';
@@ -101,8 +101,7 @@ function requestErrors(
     instances: instancesOf(pool, 0),
     router,
     seed,
-    inputLatencyNs: pool.inputLatencyNs,
-    tokenizingNsPerToken: pool.tokenizingNsPerToken,
+    ...inputTimesOf(pool),
     workload: maxConcurrency === undefined ? load : new ClosedLoop(load, maxConcurrency),
     tracers: [
       {

@@ -4,7 +4,7 @@ import { createEngine } from '../../core/cluster/cluster.js';
 import { GivenTimes, type TokenTimes } from '../../core/cluster/given-times.js';
 import type { Engine } from '../../core/engine.js';
 import { ConfigError } from '../../core/errors.js';
-import type { ResolvedPool } from '../../core/perf/resolve.js';
+import { inputTimesOf, type ResolvedPool } from '../../core/perf/resolve.js';
 import { fanOut, type Tracer } from '../../core/trace/tracer.js';
 import { nsFromMs } from '../../core/units.js';
 import { readRecording } from '../../files/recording.js';
@@ -53,8 +53,7 @@ export function servedCluster(
           instances: pools.flatMap(instancesOf),
           router,
           seed,
-          inputLatencyNs: first.inputLatencyNs,
-          tokenizingNsPerToken: first.tokenizingNsPerToken,
+          ...inputTimesOf(first),
           tracer,
         });
   return new LiveCluster({

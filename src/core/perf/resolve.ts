@@ -6,12 +6,12 @@
  * pools without touching a disk.
  */
 
-import type { SchedulerConfig, StepCost } from '../engine.js';
+import type { InputTimes, SchedulerConfig, StepCost } from '../engine.js';
 import { ConfigError } from '../errors.js';
 import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
 import { Rng } from '../rng.js';
 import type { PoolSpec } from '../scenario.js';
-import { type DurationNs, GIB, NS_PER_S, nsFromMs, type Seconds } from '../units.js';
+import { GIB, NS_PER_S, nsFromMs, type Seconds } from '../units.js';
 import { engineIn, schedulesAhead } from './async-scheduling.js';
 import { linksDirectly } from './collectives.js';
 import type { Drafter, Drafting } from './drafting.js';
@@ -28,13 +28,11 @@ import { resolvePrecision } from './precision.js';
 import { analyticCost, resolveSpeculation } from './speculation.js';
 import type { TableInUse } from './table/tabled-pool.js';
 
-export interface ResolvedPool {
+export interface ResolvedPool extends Required<InputTimes> {
   readonly spec: PoolSpec;
   readonly scheduler: SchedulerConfig;
   readonly cost: StepCost;
   readonly kv: KvCapacity;
-  readonly inputLatencyNs: DurationNs;
-  readonly tokenizingNsPerToken: number;
   /** GPUs of one instance, all data-parallel ranks included. */
   readonly numGpus: number;
   /** Schedulers an instance consists of: its data-parallel ranks. */
@@ -146,6 +144,15 @@ export function resolvePool(pool: PoolSpec, data: PerfData, seed = 0): ResolvedP
     expectedErrors: expectedErrors(data.errors ?? [], deployment),
   };
 }
+
+/** How long requests to this pool are on their way, as engines and simulations are told it. */
+export const inputTimesOf = ({
+  inputLatencyNs,
+  tokenizingNsPerToken,
+}: ResolvedPool): InputTimes => ({
+  inputLatencyNs,
+  tokenizingNsPerToken,
+});
 
 /** Before the scheduler sees a request. */
 const inputLatency = ({ model, engine, efficiency }: Deployment): Seconds =>

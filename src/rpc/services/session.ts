@@ -15,6 +15,7 @@ import type {
 } from '../../../gen/llmservingsim/v1/service_pb.js';
 import type { Composition } from '../../config/composition.js';
 import type { RequestSpec } from '../../core/engine.js';
+import { inputTimesOf } from '../../core/perf/resolve.js';
 import { msFromNs, nsFromMs, type TimeNs } from '../../core/units.js';
 import type { Detail, SimulationEvent } from '../../pipeline/events.js';
 import { SteeredSimulation } from '../../pipeline/steered-simulation.js';
@@ -98,8 +99,7 @@ class Session {
       instances: pools.flatMap((pool, i) => composer.instancesOf(pool, i)),
       router,
       seed,
-      inputLatencyNs: pools[0]!.inputLatencyNs,
-      tokenizingNsPerToken: pools[0]!.tokenizingNsPerToken,
+      ...inputTimesOf(pools[0]!),
       detail,
       onEvents: () => this.#wake(),
     });

@@ -7,6 +7,7 @@ import type {
 } from '../../../gen/llmservingsim/v1/service_pb.js';
 import type { Composition } from '../../config/composition.js';
 import type { RunReport } from '../../core/metrics/report.js';
+import { inputTimesOf } from '../../core/perf/resolve.js';
 import { buildLoad } from '../../core/workload/load.js';
 import { OfferedLoad } from '../../core/workload/offered-load.js';
 import { Recorder } from '../../files/recorder.js';
@@ -56,8 +57,7 @@ export async function* simulate(
       instances: pools.flatMap((pool, i) => composer.instancesOf(pool, i)),
       router,
       seed,
-      inputLatencyNs: pools[0]!.inputLatencyNs,
-      tokenizingNsPerToken: pools[0]!.tokenizingNsPerToken,
+      ...inputTimesOf(pools[0]!),
       workload: offered,
       detail,
       chunkSize: CHUNK_SIZE,
