@@ -3,8 +3,8 @@
  * `client`. Header values and keys are nowhere in it.
  */
 
-import type { LatencySummary } from '../core/metrics/report.js';
 import { type RampUp, rampRate } from '../core/workload/arrivals/ramp.js';
+import { latencyKeys } from '../report/result-json.js';
 import { healthJson } from './client-health.js';
 import { inLoadOrder, latenciesOf } from './measurement.js';
 import type { Probed } from './probe.js';
@@ -67,17 +67,6 @@ const probeJson = ({ e2el, failed }: Probed): Json => ({
   probe_p99_e2el_ms: e2el.quantileMs(0.99),
   probe_max_e2el_ms: e2el.maxMs,
 });
-
-function latencyKeys(name: string, latency: LatencySummary, percentiles: readonly number[]): Json {
-  return {
-    [`mean_${name}_ms`]: latency.meanMs,
-    [`median_${name}_ms`]: latency.quantileMs(0.5),
-    [`std_${name}_ms`]: latency.stdMs,
-    ...Object.fromEntries(
-      percentiles.map((p) => [`p${p}_${name}_ms`, latency.quantileMs(p / 100)]),
-    ),
-  };
-}
 
 function clientJson(result: BenchResult): Json {
   const { config, measured, health } = result;

@@ -58,7 +58,12 @@ export function resultJson(run: Run, findings: Findings = findingsOf(run)): Json
 export const jsonText = (value: unknown): string =>
   `${JSON.stringify(value, (_, v) => (v === Infinity ? 'inf' : v), 2)}\n`;
 
-function latencyKeys(name: string, latency: LatencySummary, percentiles: readonly number[]): Json {
+/** A distribution under the keys of `vllm bench serve`, in ms; `percentiles` in percent. */
+export function latencyKeys(
+  name: string,
+  latency: LatencySummary,
+  percentiles: readonly number[],
+): Json {
   return {
     [`mean_${name}_ms`]: latency.meanMs,
     [`median_${name}_ms`]: latency.quantileMs(0.5),
