@@ -58,18 +58,19 @@ export function addPrefill(shape: StepShape, chunk: number, history: number, win
   shape.numPrefills++;
   shape.prefillTokens += chunk;
   shape.prefillHistory += history;
-  const all = pairs(chunk, history);
+  const all = pairsOf(chunk, history);
   shape.prefillPairs += all;
   shape.prefillWindowPairs += window === Infinity ? all : windowPairs(chunk, history, window);
 }
 
 /** Pairs of a token of a chunk and a token it attends to. */
-const pairs = (chunk: number, history: number): number => chunk * (history + (chunk + 1) / 2);
+export const pairsOf = (chunk: number, history: number): number =>
+  chunk * (history + (chunk + 1) / 2);
 
 /** The same where each token attends to at most `window` tokens. */
 function windowPairs(chunk: number, history: number, window: number): number {
   const growing = Math.max(0, Math.min(chunk, window - history));
-  return pairs(growing, history) + (chunk - growing) * (chunk > growing ? window : 0);
+  return pairsOf(growing, history) + (chunk - growing) * (chunk > growing ? window : 0);
 }
 
 /** Requests alike: prompts of which a chunk is computed, and decodes with equal context. */
@@ -90,10 +91,10 @@ export function shapeOfBatch(terms: readonly BatchOf[], window: number): StepSha
     shape.numPrefills += numPrefills;
     shape.prefillTokens += numPrefills * chunk;
     shape.prefillHistory += numPrefills * history;
-    shape.prefillPairs += numPrefills * pairs(chunk, history);
+    shape.prefillPairs += numPrefills * pairsOf(chunk, history);
     shape.prefillWindowPairs +=
       numPrefills *
-      (window === Infinity ? pairs(chunk, history) : windowPairs(chunk, history, window));
+      (window === Infinity ? pairsOf(chunk, history) : windowPairs(chunk, history, window));
     shape.numDecodes += numDecodes;
     shape.decodeContext += numDecodes * context;
     shape.decodeWindowContext += numDecodes * Math.min(context, window);

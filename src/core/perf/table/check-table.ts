@@ -4,10 +4,11 @@
  */
 
 import { numAttentionLayers } from '../../model/model-shape.js';
+import { pairsOf } from '../../step-shape.js';
 import type { Seconds } from '../../units.js';
 import { attentionCost } from '../attention.js';
 import type { Deployment } from '../layers.js';
-import { AttentionFloor, attentionSeconds, pairsOf } from './measured-attention.js';
+import { AttentionFloor, attentionSeconds } from './measured-attention.js';
 import { analyticOperator, floorSeconds } from './measured-operators.js';
 import { MeasuredSteps } from './measured-steps.js';
 import {

@@ -10,6 +10,7 @@
 
 import type { StepShape } from '../../engine.js';
 import { numAttentionLayers } from '../../model/model-shape.js';
+import { pairsOf } from '../../step-shape.js';
 import { onClock, type Seconds, type Ticks } from '../../units.js';
 import { type AttentionCost, attentionCost, decodeAttention, queriesOf } from '../attention.js';
 import type { Deployment } from '../layers.js';
@@ -30,10 +31,6 @@ export function fillBatchPoint(point: BatchPoint, shape: StepShape): BatchPoint 
   point[3] = shape.numDecodes > 0 ? shape.decodeContext / shape.numDecodes : 0;
   return point;
 }
-
-/** (token, token it attends to) of one prompt of `tokens` after `history`. */
-export const pairsOf = (tokens: number, history: number): number =>
-  tokens * (history + (tokens + 1) / 2);
 
 export class MeasuredAttention {
   readonly #cost: AttentionCost;

@@ -4,6 +4,7 @@
  */
 
 import type { StepCost, StepShape } from '../../engine.js';
+import { pairsOf, shapeOfBatch } from '../../step-shape.js';
 import type { Seconds, Ticks } from '../../units.js';
 import { onClock } from '../../units.js';
 import { type Deployment, headOperators, layerOperators } from '../layers.js';
@@ -11,13 +12,7 @@ import { KNOTS } from '../lazy-table.js';
 import type { Operator } from '../operator.js';
 import { AnalyticStepCost, stepSeconds } from '../step-cost.js';
 import { DecodeProfiles } from './decode-profiles.js';
-import {
-  AttentionFloor,
-  batchPoint,
-  fillBatchPoint,
-  isOneStep,
-  pairsOf,
-} from './measured-attention.js';
+import { AttentionFloor, batchPoint, fillBatchPoint, isOneStep } from './measured-attention.js';
 import { floorSeconds } from './measured-operators.js';
 import { MergedTable } from './merged-table.js';
 import type { MeasuredPoint } from './perf-table.js';
@@ -102,25 +97,19 @@ export class MeasuredSteps implements StepCost {
 }
 
 /** The step that a row of a table describes: one prompt, and decodes of one context. */
-export function shapeAt([
+export const shapeAt = ([
   prefill = 0,
   decodes = 0,
   history = 0,
   context = 0,
-]: readonly number[]): StepShape {
-  const numPrefills = prefill > 0 ? 1 : 0;
-  return {
-    numDecodes: decodes,
-    decodeContext: decodes * context,
-    decodeWindowContext: decodes * context,
-    prefillTokens: prefill,
-    numPrefills,
-    prefillPairs: pairsOf(prefill, history),
-    prefillWindowPairs: pairsOf(prefill, history),
-    prefillHistory: prefill > 0 ? history : 0,
-    numSampled: decodes + numPrefills,
-  };
-}
+]: readonly number[]): StepShape =>
+  shapeOfBatch(
+    [
+      { numPrefills: prefill > 0 ? 1 : 0, chunk: prefill, history },
+      { numDecodes: decodes, context },
+    ],
+    Infinity,
+  );
 
 /** What no fusion of kernels saves. */
 const floorOf = (d: Deployment, operators: readonly Operator[]): Seconds =>
