@@ -110,7 +110,10 @@ function converged(
     const found = descend(l, cases, model);
     const after = objective(found.residuals, model, found.values);
     process.stderr.write(`objective ${before.toFixed(1)} to ${after.toFixed(1)}\n`);
-    if (after > 0.995 * before) return polished(found, cases, model);
+    if (after > 0.995 * before) {
+      l = found;
+      break;
+    }
     l = derivatives(found.values);
   }
   return polished(l, cases, model);

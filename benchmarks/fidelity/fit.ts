@@ -3,7 +3,7 @@
  *
  * A residual is ln(predicted / measured), weighed down smoothly when it is large (scale 0.12), so that
  * rows that describe something else do not pull. Groups of rows (source × GPU × engine × metric) weigh
- * by the square root of their size, TTFT a third. Priors keep each constant near what operator tables say.
+ * by the square root of their size, and TTFT for less. Priors keep each constant near what operator tables say.
  * Derivatives cost a simulation per constant and case, so one Jacobian serves several steps, and every
  * cross-validation. Simulations are rough (who is admitted when, changes by whole requests), so derivatives only propose:
  * each step is tried at several dampings (Levenberg–Marquardt), and simulations say which of them gains most.
@@ -67,9 +67,8 @@ export function linearise(
     if (p.frozen) return;
     const down = values[k]! * Math.exp(STEP) > p.max;
     const moved = values.map((v, i) => (i === k ? v * Math.exp(down ? -STEP : STEP) : v));
-    const differs = differenceOf(model, values, moved);
-    const touched = cases.filter((c) => differs(c) && usedBy(p.name, c));
-    for (const r of residualsOf(touched, model, moved)) {
+    const reached = reachedBy(p.name, cases, model, values, moved);
+    for (const r of residualsOf(reached, model, moved)) {
       const before = at.get(r.comparison);
       if (before !== undefined)
         jacobian.get(r.comparison)![k] = (r.log - before) / (down ? -STEP : STEP);
@@ -139,16 +138,27 @@ export function polish(
     for (let moves = 0; ; moves++) {
       const moved = values.map((v, i) => (i === k ? Math.min(p.max, v * Math.exp(stride)) : v));
       if (moved[k] === values[k]) return moves > 0;
-      const differs = differenceOf(model, values, moved);
-      const touched = cases.filter((c) => differs(c) && usedBy(p.name, c));
+      const reached = reachedBy(p.name, cases, model, values, moved);
       const trial = new Map(found);
-      for (const r of residualsOf(touched, model, moved)) trial.set(r.comparison, r);
+      for (const r of residualsOf(reached, model, moved)) trial.set(r.comparison, r);
       const before = objective([...found.values()], model, values);
       if (objective([...trial.values()], model, moved) >= before) return moves > 0;
       found = trial;
       values = moved;
     }
   }
+}
+
+/** The cases that a parameter changes when `values` become `moved`. */
+function reachedBy(
+  name: string,
+  cases: readonly Case[],
+  model: Model,
+  values: readonly number[],
+  moved: readonly number[],
+): Case[] {
+  const differs = differenceOf(model, values, moved);
+  return cases.filter((c) => differs(c) && usedBy(name, c));
 }
 
 /** Whether a case has other constants with `moved` than with `values`: spares most of the simulations of a Jacobian. */
