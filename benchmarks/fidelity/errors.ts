@@ -1,5 +1,6 @@
 /** Error tables: median and 90th percentile of the absolute relative error, and the median signed one (bias). */
 
+import { quantileOf } from '../../src/core/metrics/quantiles.js';
 import type { Residual } from './fit.js';
 
 export interface ErrorRow {
@@ -43,11 +44,7 @@ export function summary(group: readonly string[], logs: readonly number[]): Erro
 
 /** Linear between order statistics. */
 export function quantile(values: readonly number[], q: number): number {
-  if (values.length === 0) return Number.NaN;
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = q * (sorted.length - 1);
-  const low = sorted[Math.floor(at)]!;
-  return low + (sorted[Math.ceil(at)]! - low) * (at - Math.floor(at));
+  return values.length === 0 ? Number.NaN : quantileOf(Float64Array.from(values).sort(), q);
 }
 
 /** As Markdown, which reads well on a terminal too. */

@@ -6,7 +6,7 @@
  * where there is no sample.
  */
 
-import { LatencySketch } from '../core/metrics/quantiles.js';
+import { LatencySketch, quantileOf } from '../core/metrics/quantiles.js';
 import type { LatencySummary } from '../core/metrics/report.js';
 import { NS_PER_MS } from '../core/units.js';
 
@@ -69,12 +69,7 @@ export function exactSummary(sorted: Float64Array): LatencySummary {
     minMs: sorted[0] ?? 0,
     maxMs: sorted[count - 1] ?? 0,
     exact: true,
-    quantileMs(q) {
-      if (count === 0) return 0;
-      const rank = q * (count - 1);
-      const below = sorted[Math.floor(rank)]!;
-      return below + (sorted[Math.ceil(rank)]! - below) * (rank % 1);
-    },
+    quantileMs: (q) => (count === 0 ? 0 : quantileOf(sorted, q)),
   };
 }
 

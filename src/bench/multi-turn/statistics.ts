@@ -3,6 +3,7 @@
  * columns (sample standard deviation), the first part of the run left out as often as asked.
  */
 
+import { quantileOf } from '../../core/metrics/quantiles.js';
 import { table } from '../../report/format.js';
 import type { Played, PlayedTurn } from './play.js';
 
@@ -80,11 +81,6 @@ export function describe(values: readonly number[]): Described {
   const n = sorted.length;
   const mean = sorted.reduce((sum, value) => sum + value, 0) / n;
   const squares = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  const quantile = (q: number) => {
-    const rank = q * (n - 1);
-    const below = sorted[Math.floor(rank)]!;
-    return below + (sorted[Math.ceil(rank)]! - below) * (rank % 1);
-  };
   const percents = [25, 50, 75, 90];
   if (n >= 100) percents.push(99);
   if (n >= 1_000) percents.push(99.9);
@@ -94,7 +90,7 @@ export function describe(values: readonly number[]): Described {
     mean,
     std: n > 1 ? Math.sqrt(squares / (n - 1)) : Number.NaN,
     min: sorted[0] ?? Number.NaN,
-    ...Object.fromEntries(percents.map((p) => [`${p}%`, quantile(p / 100)])),
+    ...Object.fromEntries(percents.map((p) => [`${p}%`, quantileOf(sorted, p / 100)])),
     max: sorted[n - 1] ?? Number.NaN,
   };
 }

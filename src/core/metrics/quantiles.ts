@@ -33,6 +33,13 @@ function lowerEdge(i: number): number {
   return double[0]!;
 }
 
+/** Quantile `q` (0 to 1), linear between order statistics. @param sorted ascending, at least one */
+export function quantileOf(sorted: ArrayLike<number>, q: number): number {
+  const rank = q * (sorted.length - 1);
+  const below = sorted[Math.floor(rank)]!;
+  return below + (sorted[Math.ceil(rank)]! - below) * (rank % 1);
+}
+
 /** Sums of squares outgrow whole numbers, and then their last digits depend on how equal steps were grouped. */
 const STD_DIGITS = 9;
 const toldTo = (digits: number, value: number): number => Number(value.toPrecision(digits));

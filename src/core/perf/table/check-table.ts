@@ -3,6 +3,7 @@
  * that no hardware could reach, and how far it is from the analytic model.
  */
 
+import { quantileOf } from '../../metrics/quantiles.js';
 import { numAttentionLayers } from '../../model/model-shape.js';
 import { pairsOf } from '../../step-shape.js';
 import type { Seconds } from '../../units.js';
@@ -116,20 +117,13 @@ function referenceOf(
 }
 
 function differenceOf(ratios: readonly number[]): Difference {
-  const signed = ratios.map((ratio) => (ratio - 1) * 100);
-  const absolute = signed.map(Math.abs);
+  const signed = Float64Array.from(ratios, (ratio) => (ratio - 1) * 100).sort();
+  const absolute = signed.map(Math.abs).sort();
   return {
-    medianPercent: quantile(absolute, 0.5),
-    p90Percent: quantile(absolute, 0.9),
-    biasPercent: quantile(signed, 0.5),
+    medianPercent: quantileOf(absolute, 0.5),
+    p90Percent: quantileOf(absolute, 0.9),
+    biasPercent: quantileOf(signed, 0.5),
   };
-}
-
-function quantile(values: readonly number[], fraction: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const place = fraction * (sorted.length - 1);
-  const low = sorted[Math.floor(place)]!;
-  return low + (sorted[Math.ceil(place)]! - low) * (place - Math.floor(place));
 }
 
 /** Compares each point with its neighbour along every axis, the others being equal. */
