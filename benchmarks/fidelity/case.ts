@@ -65,10 +65,12 @@ export interface Case {
   readonly gpu: GpuSpec;
   readonly engine: string;
   readonly options: PoolOptions;
-  /** TensorRT-LLM, TurboMind: whole prompts only, and admission reserves input and output, so no more run than the pool holds to their ends. */
+  /** TensorRT-LLM: admission reserves input and output, so no more run than the pool holds to their ends; whole prompts only, unless the options ask for chunks. */
   readonly noEvict?: boolean;
   /** Largest captured CUDA graph, where the run changed the engine's default. */
   readonly graphTokens?: number;
+  /** Decode batches with a captured CUDA graph, where others were padded to them. */
+  readonly graphSizes?: readonly number[];
   /** The run samples without top-k and top-p (vLLM V1), so nothing is sorted. */
   readonly greedy?: boolean;
   /** The scheduler looks for new requests every so many steps, whatever arrives in between. */

@@ -32,6 +32,7 @@ export function replay(c: Case, given: PerfData): Predictions | { readonly refus
 /** What a run changed of its engine. */
 const changed = (c: Case): Partial<EngineProfile> => ({
   ...(c.graphTokens === undefined ? {} : { graphTokens: c.graphTokens }),
+  ...(c.graphSizes === undefined ? {} : { graphSizes: c.graphSizes }),
   ...(c.greedy ? { samplingBytesPerLogit: GREEDY_BYTES_PER_LOGIT } : {}),
 });
 
@@ -58,15 +59,17 @@ type Timed = Exclude<Load, { kind: 'step' }>;
 
 function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly refused: string } {
   const length = load.input.high + load.output.high;
-  if (pool.scheduler.numGpuBlocks * pool.scheduler.blockSize < length)
-    return { refused: 'one request does not fit into the KV pool' };
-  const cap = c.noEvict ? Math.max(1, Math.floor(pool.kv.numTokens / length)) : Infinity;
+  const blocksEach = Math.ceil(length / pool.scheduler.blockSize);
+  // One block is never given out.
+  const fit = Math.floor((pool.scheduler.numGpuBlocks - 1) / blocksEach);
+  if (fit < 1) return { refused: 'one request does not fit into the KV pool' };
+  const cap = c.noEvict ? fit : Infinity;
   // A whole prompt has to fit beside the decodes, or it would wait for the last of them.
   const running = Math.min(pool.scheduler.maxNumSeqs, cap, load.numRequests);
   const budget = Math.max(pool.scheduler.maxNumBatchedTokens, load.input.high + running);
   const scheduler = {
     ...pool.scheduler,
-    ...(c.noEvict
+    ...(c.noEvict && !c.options.enableChunkedPrefill
       ? { enableChunkedPrefill: false, maxNumBatchedTokens: budget, maxNumScheduledTokens: budget }
       : {}),
     maxModelLen: Math.max(pool.scheduler.maxModelLen, length),

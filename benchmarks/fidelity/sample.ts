@@ -2,8 +2,9 @@
 
 import type { Case } from './case.js';
 
-/** Throughput of more requests at once than this is that of a steady state, and has been reached long before. */
+/** Throughput of more requests at once than this, or than this many batches, is that of a steady state. */
 const ENOUGH_REQUESTS = 3000;
+const ENOUGH_BATCHES = 3;
 
 /** At most `most` cases of a group, evenly. */
 export function sample(cases: readonly Case[], most = 14): Case[] {
@@ -24,7 +25,8 @@ export function sample(cases: readonly Case[], most = 14): Case[] {
 function shortened(c: Case): Case {
   const { load } = c;
   const throughput = c.comparisons.every(({ measure }) => measure.endsWith('_tps'));
-  return load.kind === 'batch' && load.numRequests > ENOUGH_REQUESTS && throughput
-    ? { ...c, load: { ...load, numRequests: ENOUGH_REQUESTS } }
+  const enough = Math.max(ENOUGH_REQUESTS, ENOUGH_BATCHES * (c.options.maxNumSeqs ?? 0));
+  return load.kind === 'batch' && load.numRequests > enough && throughput
+    ? { ...c, load: { ...load, numRequests: enough } }
     : c;
 }

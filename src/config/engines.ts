@@ -130,6 +130,8 @@ function readGeneration(name: string, f: Fields): EngineProfile {
       nonTorchBytes: m.number('non_torch_bytes'),
       nonTorchBytesParallel: m.number('non_torch_bytes_parallel'),
       reserveBytes: m.number('reserve_bytes'),
+      activationFactor: m.number('activation_factor'),
+      bytesPerLogit: m.number('bytes_per_logit'),
       freesBehindWindow: m.flag('frees_behind_window'),
     },
     source: f.text('source'),

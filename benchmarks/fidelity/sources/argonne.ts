@@ -32,6 +32,7 @@ export const argonne: Source = {
       tensorParallelSize: number(row.tp),
       ...dtypeOptions(row.dtype, model),
       inputLatencyMs: 0,
+      ...(trtllm ? { maxNumSeqs: LARGEST_BATCH, maxNumBatchedTokens: 4096 } : {}),
     };
     const load: Load = {
       kind: 'batch',
@@ -54,5 +55,8 @@ export const argonne: Source = {
     };
   },
 };
+
+/** What its TensorRT-LLM engines were built for at least: a larger limit would take memory that the largest models do not leave. */
+const LARGEST_BATCH = 64;
 
 const firstOfAll = (row: Row): boolean => row.concurrency === '1' && row.input_len === '128';

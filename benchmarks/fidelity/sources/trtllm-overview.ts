@@ -8,6 +8,7 @@ import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import { fixed, type Lengths, type Load, type Mapping } from '../case.js';
 import type { Row } from '../rows.js';
 import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
+import { runOf } from './trtllm-servers.js';
 
 export const trtllmOverview: Source = {
   names: ['trtllm_perf_overview'],
@@ -50,13 +51,28 @@ export const trtllmOverview: Source = {
       };
       return { case: { ...base, load }, comparison: compare(row, 'output_tps', 'output tok/s') };
     }
+    const {
+      numRequests,
+      options: limits,
+      ...run
+    } = runOf({
+      model,
+      gpu,
+      options,
+      inputTokens: input,
+      outputTokens: output,
+      minor: minorOf(engine),
+    });
     const load: Load = {
       kind: 'batch',
-      numRequests: numRequests(input, output),
+      numRequests,
       input: fixed(input),
       output: fixed(output),
     };
-    return { case: { ...base, load }, comparison: compare(row, 'output_tps', 'output tok/s') };
+    return {
+      case: { ...base, noEvict: false, ...run, options: { ...base.options, ...limits }, load },
+      comparison: compare(row, 'output_tps', 'output tok/s'),
+    };
   },
 };
 
@@ -67,12 +83,8 @@ function dtypeOf({ dtype }: Row, model: ModelShape, gpu: GpuSpec): string {
   return model.quantization === 'mxfp4' && gpu.architecture === 'hopper' ? dtype : `${dtype}fp8`;
 }
 
-/** Counts that the page states, by total length. */
-function numRequests(input: number, output: number): number {
-  if (input === 128 && output === 128) return 30_000;
-  if (input + output <= 2500) return 3000;
-  return input + output <= 5000 ? 1500 : 1000;
-}
+/** Of `trtllm-0.13.0`: 13. */
+const minorOf = (engine: string): number => Number(/^trtllm-0\.(\d+)/.exec(engine)?.[1] ?? 99);
 
 function onlineLoad(row: Row, input: number, output: number): Load {
   const rate = number(row.request_rate);

@@ -5,6 +5,7 @@
  * with: host work changed far more between versions than kernels did.
  */
 
+import type { StepShape } from '../engine.js';
 import type { Bytes, Seconds } from '../units.js';
 import type { EfficiencyData } from './efficiency.js';
 import type { MeasuredError } from './expected-error.js';
@@ -33,6 +34,8 @@ export interface EngineProfile extends HostCost {
   /** Above `graphTokens` tokens a step with prefill is launched layer by layer; it lasts at least this per layer. */
   readonly dispatchSecondsPerLayer: Seconds;
   readonly graphTokens: number;
+  /** Numbers of decodes with a captured graph, ascending: batches between two are padded. Absent: none are. */
+  readonly graphSizes?: readonly number[];
   /** HTTP and queue hand-over before the scheduler sees a request. */
   readonly inputLatencySeconds: Seconds;
   /** Tokenising, by the one thread that all prompts share. */
@@ -65,8 +68,10 @@ export interface EngineDefaults {
 }
 
 /**
- * How the KV pool is sized. `of: total`: utilisation · memory − weights − activations − other.
- * `of: free`: utilisation · (usable · memory − weights − reserve).
+ * How the KV pool is sized. `of: total`: utilisation · memory − weights − buffers − other.
+ * `of: free`: utilisation · (usable · memory − weights − buffers).
+ *
+ *   buffers = reserve + factor · activations of the token budget + per logit · sequences · vocabulary
  */
 export interface EngineMemory {
   readonly of: 'total' | 'free';
@@ -75,8 +80,11 @@ export interface EngineMemory {
   /** Context and libraries on one GPU, and with collectives. */
   readonly nonTorchBytes: Bytes;
   readonly nonTorchBytesParallel: Bytes;
-  /** Fixed reserve instead of computed activations; 0: computed. */
   readonly reserveBytes: Bytes;
+  /** On the activations of `max_num_batched_tokens`: hidden states and the widest MLP. */
+  readonly activationFactor: number;
+  /** For each entry of the vocabulary of each of `max_num_seqs` sequences. */
+  readonly bytesPerLogit: Bytes;
   /** Layers with a window give back what left it; otherwise they keep the whole context, like all others. */
   readonly freesBehindWindow: boolean;
 }
@@ -87,4 +95,11 @@ export interface PerfData {
   readonly efficiency: EfficiencyData;
   /** Errors measured by leaving out; absent: unknown. */
   readonly errors?: readonly MeasuredError[];
+}
+
+/** Tokens that the layers compute: a step of decodes alone fills up the graph it is launched as. */
+export function tokensComputed({ graphSizes }: EngineProfile, shape: StepShape): number {
+  const tokens = shape.numDecodes + shape.prefillTokens + (shape.draftTokens ?? 0);
+  if (!graphSizes || tokens !== shape.numDecodes) return tokens;
+  return graphSizes.find((size) => size >= tokens) ?? tokens;
 }

@@ -8,6 +8,7 @@ import { numAttentionLayers } from '../model/model-shape.js';
 import { NS_PER_S, type Seconds, TICKS_PER_NS } from '../units.js';
 import { attentionCost, decodeAttention, queriesOf } from './attention.js';
 import type { Drafting } from './drafting.js';
+import { tokensComputed } from './engine-profile.js';
 import { draftingRows } from './explain-drafting.js';
 import { type Deployment, headOperators, layerOperators, stageOperators } from './layers.js';
 import { loraOperators } from './lora.js';
@@ -61,7 +62,7 @@ export function explainStep(resolved: Explainable, shape: StepShape): StepExplan
 /** Operators, attention and host. */
 function partRows(d: Deployment, shape: StepShape, table: TableInUse | undefined): StepRow[] {
   const drafts = shape.draftTokens ?? 0;
-  const tokens = shape.prefillTokens + shape.numDecodes + drafts;
+  const tokens = tokensComputed(d.engine, shape);
   const sampled = shape.numSampled + drafts;
   const layers =
     table?.operators.layers(tokens, shape.otherTokens) ??

@@ -2,7 +2,7 @@
  * How many tokens of KV a GPU holds beside the weights, as a breakdown a user can check.
  *
  *   vLLM:          memory · utilisation − weights − activations − other − slots of adapters
- *   TensorRT-LLM:  fraction · (usable · memory − weights − reserve)
+ *   TensorRT-LLM:  fraction · (usable · memory − weights − activations)
  *
  * A token costs the bytes of layers whose cache grows with it. A window (of engines that free what is
  * behind it) or a recurrent state belongs to a sequence, not to a token: it is shared out over a
@@ -60,8 +60,7 @@ export function kvCapacity(d: Deployment, options: KvOptions, drafter?: Drafter)
   const nonTorchBytes = parallel
     ? engine.memory.nonTorchBytesParallel
     : engine.memory.nonTorchBytes;
-  const activations =
-    engine.memory.reserveBytes > 0 ? engine.memory.reserveBytes : activationBytes(d, options);
+  const activations = bufferBytes(d, options);
   const loraBytes = d.lora ? d.lora.maxLoras * slotBytes(d, d.lora.rank) : 0;
   const kvBytes =
     engine.memory.of === 'total'
@@ -117,14 +116,16 @@ export function kvBytesPerToken(d: Deployment): number {
   return ((numFullAttentionLayers(m) + windowed) * perLayer + state) / layout.pp;
 }
 
-/**
- * Peak of the buffers a step needs: hidden states and the widest MLP of the token budget, and the
- * logits of all sequences (16 bits, then 32 bits twice for sampling).
- */
-function activationBytes({ model: m, layout }: Deployment, options: KvOptions): Bytes {
+/** What a step, the sampler and the collectives need at their largest. */
+function bufferBytes({ model: m, layout, engine }: Deployment, options: KvOptions): Bytes {
+  const { reserveBytes, activationFactor, bytesPerLogit } = engine.memory;
   const mlp = widestMlp(m) / layout.tp;
   const perToken = (4 * m.hiddenSize + 2 * mlp) * 2;
-  return options.maxNumBatchedTokens * perToken + options.maxNumSeqs * m.vocabSize * 10;
+  return (
+    reserveBytes +
+    activationFactor * options.maxNumBatchedTokens * perToken +
+    bytesPerLogit * options.maxNumSeqs * m.vocabSize
+  );
 }
 
 function widestMlp(m: ModelShape): number {

@@ -16,6 +16,7 @@
 import type { StepCost, StepShape } from '../engine.js';
 import { NS_PER_S, onClock, type Seconds, TICKS_PER_NS, type Ticks } from '../units.js';
 import { type AttentionCost, attentionCost, decodeAttention, queriesOf } from './attention.js';
+import { tokensComputed } from './engine-profile.js';
 import {
   type Deployment,
   dispatchSeconds,
@@ -90,9 +91,9 @@ export class AnalyticStepCost implements StepCost {
 
   base(shape: StepShape): Ticks {
     const { engine, layout } = this.deployment;
-    const { numDecodes, prefillTokens, draftTokens = 0 } = shape;
+    const { draftTokens = 0 } = shape;
     // A draft is verified like a token of its own: through every layer, and with logits.
-    const tokens = numDecodes + prefillTokens + draftTokens;
+    const tokens = tokensComputed(engine, shape);
     const host = engine.hostSecondsPerStep + engine.hostSecondsPerSequence * shape.numSampled;
     const measured = this.#measured;
     let gpu =
