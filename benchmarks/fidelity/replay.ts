@@ -92,7 +92,7 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
     return { refused: 'the engine did not complete every request' };
   const seconds = report.durationNs / NS_PER_S;
   return {
-    ttft: report.ttft.meanMs + heldBackMs(c, load, report.tpot.meanMs),
+    ttft: report.ttft.meanMs + heldBackMs(c, load, report.itl.quantileMs(0.5)),
     tpot: report.tpot.meanMs,
     e2e: report.e2el.meanMs,
     itl_p50: report.itl.quantileMs(0.5),
@@ -104,14 +104,16 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
 
 /**
  * What the cadence of the simulation leaves out of a wait: a prompt that comes when none was taken lately is taken at once
- * there, but waits for the next poll (half an interval) or for company (a whole one) in the server.
+ * there, but waits for the next poll (half an interval) or for company (a whole one) in the server. The first prompts of all
+ * clients meet a server that does nothing else, and do not wait.
  */
 function heldBackMs(c: Case, load: Timed, stepMs: number): number {
   const interval = c.waitsForBatch ?? c.pollSteps;
   if (interval === undefined || load.kind !== 'closed') return 0;
   const arrivalsPerStep = load.clients / ((load.output.low + load.output.high) / 2);
   const wait = c.waitsForBatch === undefined ? interval / 2 : interval;
-  return wait * stepMs * Math.exp(-arrivalsPerStep * interval);
+  const later = 1 - load.clients / load.numRequests;
+  return later * wait * stepMs * Math.exp(-arrivalsPerStep * interval);
 }
 
 function workloadOf(load: Timed): Workload {
