@@ -82,6 +82,38 @@ describe('Fidelity replay', () => {
     ]);
   });
 
+  it("builds TensorRT-LLM's engines as each release of its page did", () => {
+    const offline = (version: string, model: string, tp: number, dtype = 'fp8/fp8'): string =>
+      `trtllm_perf_overview,${model},,H100,${tp},${tp},1,${dtype},TensorRT-LLM,${version},128,2048,,inf,output_throughput,1,tok/s,offline`;
+    const { cases } = mapRows(
+      rowsOf(
+        offline('0.10.0', 'LLaMA v2 70B', 8),
+        offline('0.12.0', 'LLaMA v2 70B', 8),
+        offline('0.13.0', 'LLaMA v3.1 70B', 8),
+        offline('0.15.0', 'LLaMA v3.1 70B', 8, '16-bit/16-bit'),
+        offline('0.20', 'nvidia/Llama-3.3-70B-Instruct-FP8', 2),
+      ),
+    );
+    expect(
+      cases.map(({ noEvict, graphSizes, load, options: o }) => [
+        noEvict,
+        graphSizes?.length ?? 0,
+        load.kind === 'step' ? 0 : 'numRequests' in load && load.numRequests,
+        o.maxNumSeqs,
+        o.maxNumBatchedTokens,
+        o.gpuMemoryUtilization,
+        o.enableChunkedPrefill,
+      ]),
+    ).toEqual([
+      [false, 0, 2000, 2048, 2048, 0.9, true],
+      [true, 0, 3000, 1024, 16_384, 0.99, true],
+      [true, 0, 3000, 8192, 16_384, 0.99, true],
+      // (8 × 80 GiB − 141 GB) · 0.95 at 320 KiB a token: 742 sequences of 2,176 tokens.
+      [true, 0, 3000, 768, 2048, 0.95, true],
+      [true, 15, 3000, 384, 2048, 0.95, undefined],
+    ]);
+  });
+
   it('lets a whole prompt as long as the budget in beside decodes', () => {
     const offline = (input: number): string =>
       `trtllm_perf_overview,LLaMA v3.1 8B,,H100,1,1,1,fp8/fp8,TensorRT-LLM,0.15.0,${input},1024,,inf,output_throughput,1,tok/s,offline`;

@@ -184,6 +184,12 @@ function resolveMaxModelLen(
   return holds;
 }
 
+/** Limits to propose to who has no memory for the buffers of the ones in force. */
+const SMALLER_LIMITS = [1024, 512, 256, 128, 64].map((maxNumSeqs) => ({
+  maxNumSeqs,
+  maxNumBatchedTokens: 2048,
+}));
+
 function doesNotFit(
   pool: PoolSpec,
   d: Deployment,
@@ -192,6 +198,11 @@ function doesNotFit(
   drafter: Drafter | undefined,
 ): ConfigError {
   const gib = (bytes: number): string => (bytes / GIB).toFixed(1);
+  const smaller = SMALLER_LIMITS.find((less) => {
+    if (less.maxNumSeqs >= limits.maxNumSeqs) return false;
+    const { kvBytes, memoryBytes } = kvCapacity(d, { ...limits, ...less }, drafter);
+    return kvBytes >= memoryBytes / 10;
+  });
   const enough = [2, 4, 8, 16, 32, 64].find((tp) => {
     if (tp <= d.layout.tp || d.model.numHeads % tp !== 0) return false;
     // A drafter is small beside the model: its share stays as it is.
@@ -201,9 +212,16 @@ function doesNotFit(
     '--model',
     `weights of ${pool.model.name} (${gib(kv.weightBytes + kv.draftWeightBytes)} GiB per GPU${kv.draftWeightBytes > 0 ? ', what drafts included' : ''}) to fit into ${d.gpu.name} (${gib(kv.memoryBytes)} GiB × ${limits.utilization}, less ${gib(kv.activationBytes + kv.nonTorchBytes)} GiB for activations and libraries)`,
     `${gib(kv.kvBytes)} GiB left for KV`,
-    enough === undefined
-      ? 'no tensor-parallel size up to 64 would do'
-      : `--tensor-parallel-size ${enough} would fit: ${enough * d.layout.pp * d.layout.dp} GPUs`,
+    [
+      ...(smaller
+        ? [
+            `--max-num-seqs ${smaller.maxNumSeqs} --max-num-batched-tokens ${smaller.maxNumBatchedTokens} would fit: buffers grow with both`,
+          ]
+        : []),
+      enough === undefined
+        ? 'no tensor-parallel size up to 64 would do'
+        : `--tensor-parallel-size ${enough} would fit: ${enough * d.layout.pp * d.layout.dp} GPUs`,
+    ].join('; '),
   );
 }
 

@@ -17,6 +17,20 @@ describe('Resolved pool', () => {
     expect(scheduler.numGpuBlocks).toBe(Math.floor(kv.kvBytes / (131_072 * 16)));
   });
 
+  it("gives TensorRT-LLM's C++ runtime buffers for every sequence and token that may come", () => {
+    const buffers = (maxNumSeqs: number, maxNumBatchedTokens: number): number =>
+      pool({
+        model: LLAMA_70B,
+        hardware: 'H100',
+        engine: 'trtllm-0.14',
+        options: { tensorParallelSize: 8, maxNumSeqs, maxNumBatchedTokens },
+      }).kv.activationBytes;
+    const vocabulary = 128_256;
+    expect(buffers(8192, 2048) - buffers(2048, 2048)).toBe(6144 * vocabulary * 32);
+    const perToken = (4 * 8192 + (2 * 28_672) / 8) * 2;
+    expect(buffers(64, 8192) - buffers(64, 2048)).toBe(6144 * 8 * perToken);
+  });
+
   it('stops dividing KV where heads are replicated', () => {
     const at = (tensorParallelSize: number) =>
       pool({ model: LLAMA_70B, hardware: 'H200', options: { tensorParallelSize } }).kv
@@ -115,6 +129,11 @@ describe('Resolved pool', () => {
       /--tensor-parallel-size 2 would fit: 2 GPUs/,
     ],
     [{ model: LLAMA_8B, hardware: 'T4' }, '--model', /--tensor-parallel-size 2 would fit/],
+    [
+      { model: LLAMA_8B, hardware: 'L4', engine: 'trtllm-0.14' },
+      '--model',
+      /--max-num-seqs 512 --max-num-batched-tokens 2048 would fit.*; --tensor-parallel-size 2 would fit/,
+    ],
     [
       { model: LLAMA_8B, hardware: 'H100', options: { tensorParallelSize: 5 } },
       '--tensor-parallel-size',

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { type EngineProfile, tokensComputed } from '../../../src/core/perf/engine-profile.js';
 import { touchedExperts } from '../../../src/core/perf/expert-routing.js';
 import { explainStep } from '../../../src/core/perf/explain.js';
 import { LazyTable } from '../../../src/core/perf/lazy-table.js';
 import { softMax } from '../../../src/core/perf/operator.js';
-import { stepSeconds } from '../../../src/core/perf/step-cost.js';
+import { AnalyticStepCost, stepSeconds } from '../../../src/core/perf/step-cost.js';
 import { batch, pool } from './support.js';
 
 const H100 = { model: 'meta-llama/Llama-3.1-8B-Instruct', hardware: 'H100' };
@@ -45,6 +46,25 @@ describe('Step cost', () => {
     );
     const attention = rows.find(({ name }) => name === 'decode attention (contexts not split)');
     expect(attention?.constants).toContain('unsplit_kv_memory');
+  });
+
+  it('fills decodes up to the captured graph, where an engine pads them', () => {
+    const { engine } = pool(H100).deployment;
+    const padded: EngineProfile = { ...engine, graphSizes: [8, 64] };
+    const tokens = (shape: Parameters<typeof batch>[0], profile = padded): number =>
+      tokensComputed(profile, batch(shape));
+    expect(tokens({ numDecodes: 9, context: 10 })).toBe(64);
+    expect(tokens({ numDecodes: 8, context: 10 })).toBe(8);
+    expect(tokens({ numDecodes: 65, context: 10 })).toBe(65);
+    expect(tokens({ numDecodes: 9, context: 10, prefill: 100 })).toBe(109);
+    expect(tokens({ numDecodes: 9, context: 10 }, engine)).toBe(9);
+    const cost = new AnalyticStepCost({ ...pool(H100).deployment, engine: padded });
+    const plain = pool(H100).cost;
+    const seconds = (numDecodes: number, of = plain): number =>
+      stepSeconds(of, batch({ numDecodes }));
+    expect(seconds(9, cost)).toBeGreaterThan(1.02 * seconds(9));
+    expect(seconds(9, cost)).toBeLessThan(seconds(64));
+    expect(seconds(64, cost)).toBe(seconds(64));
   });
 
   it('counts what was computed earlier: a chunk after 8k of context costs more than the first', () => {
