@@ -6,12 +6,15 @@
  * or its formula (`tensorrt_llm/bench/build/tuning.py`, from 0.15 on).
  */
 
+import { loadPerfData } from '../../../src/config/engines.js';
+import { ConfigError } from '../../../src/core/errors.js';
 import type { GpuSpec } from '../../../src/core/model/gpu.js';
 import {
   type ModelShape,
   numAttentionLayers,
   numParameters,
 } from '../../../src/core/model/model-shape.js';
+import { resolvePool } from '../../../src/core/perf/resolve.js';
 import type { PoolOptions } from '../../../src/core/scenario.js';
 import type { Case } from '../case.js';
 
@@ -90,15 +93,34 @@ const LISTED: readonly (readonly [name: RegExp, limits: Listed])[] = [
   [/Mistral-7B/, { 1: { general: [4098, 8192] } }],
 ];
 
-/** A layout that is not listed would not hold what larger ones have: as the formula of later releases has it. */
+/** Where nothing is listed, or what is listed leaves no memory: as the formula of later releases has it. */
 function listed(built: Built): Limits {
   const { model, inputTokens, outputTokens } = built;
-  const limits = LISTED.find(([name]) => name.test(model.name))?.[1];
-  const entry = limits?.[built.options.tensorParallelSize ?? 1];
+  const layouts = LISTED.find(([name]) => name.test(model.name))?.[1];
+  const entry = layouts?.[built.options.tensorParallelSize ?? 1];
   if (!entry) return tuned(built);
   const [maxNumSeqs, maxNumBatchedTokens] = entry[inputTokens + outputTokens] ?? entry.general;
-  return { maxNumSeqs, maxNumBatchedTokens };
+  const limits = { maxNumSeqs, maxNumBatchedTokens };
+  return holdsOne(built, limits) ? limits : tuned(built);
 }
+
+/** Whether the memory beside weights and buffers holds one request. */
+function holdsOne(built: Built, limits: Limits): boolean {
+  const { model, gpu: hardware, inputTokens, outputTokens } = built;
+  const options = { ...built.options, ...limits };
+  try {
+    const { kv } = resolvePool(
+      { model, hardware, engine: ENGINE_OF_LISTED, numInstances: 1, options },
+      loadPerfData(ENGINE_OF_LISTED),
+    );
+    return kv.numTokens > inputTokens + outputTokens;
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
+}
+
+const ENGINE_OF_LISTED = 'trtllm-0.13';
 
 /**
  * The formula: as many requests as the memory would hold beside the weights, and the tokens they bring
