@@ -3,37 +3,7 @@ import { Measurement, peakOverlap } from '../../src/bench/measurement.js';
 import type { RequestRecord } from '../../src/bench/request.js';
 import { Samples } from '../../src/bench/samples.js';
 import { estimateTokens } from '../../src/bench/token-counter.js';
-
-/** A request sent at `sentMs` whose chunks came at these times after it. */
-function record(sentMs: number, gaps: readonly number[], change: Partial<RequestRecord> = {}) {
-  let at = sentMs;
-  const chunkMs = gaps.map((gap) => {
-    at += gap;
-    return at;
-  });
-  return {
-    id: String(sentMs),
-    scheduledMs: sentMs,
-    dispatchedMs: sentMs,
-    sentMs,
-    firstChunkMs: chunkMs[0],
-    firstTokenMs: chunkMs[0],
-    lastChunkMs: chunkMs.at(-1),
-    endedMs: at + 1,
-    chunkMs,
-    numTextChunks: chunkMs.length,
-    streamed: true,
-    promptTokens: 10,
-    outputTokens: chunkMs.length,
-    cachedTokens: 0,
-    tokenSource: 'usage',
-    text: '',
-    numRetries: 0,
-    reusedConnection: true,
-    audioSeconds: 0,
-    ...change,
-  } satisfies RequestRecord;
-}
+import { streamedRecord as record } from './records.js';
 
 const measure = (records: readonly RequestRecord[], options = {}) => {
   const measurement = new Measurement(options);

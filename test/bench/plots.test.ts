@@ -4,26 +4,7 @@ import { Measurement } from '../../src/bench/measurement.js';
 import type { RequestRecord } from '../../src/bench/request.js';
 import type { BenchResult } from '../../src/bench/result.js';
 import { barsOf, kindsOf, timelineHtml } from '../../src/bench/timeline.js';
-
-const recordOf = (change: Partial<RequestRecord> = {}): RequestRecord => ({
-  id: '0',
-  scheduledMs: 0,
-  dispatchedMs: 0,
-  sentMs: 1_000,
-  endedMs: 1_200,
-  chunkMs: [],
-  numTextChunks: 0,
-  streamed: true,
-  promptTokens: 10,
-  outputTokens: 3,
-  cachedTokens: 0,
-  tokenSource: 'usage',
-  text: '',
-  numRetries: 0,
-  reusedConnection: true,
-  audioSeconds: 0,
-  ...change,
-});
+import { recordOf } from './records.js';
 
 const resultOf = (records: readonly RequestRecord[]): BenchResult => {
   const measurement = new Measurement({ keepRecords: true });
