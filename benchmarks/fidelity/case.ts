@@ -2,6 +2,7 @@
  * A measurement turned into a simulation: which deployment, under which load, compared by which number.
  */
 
+import { loadEngine } from '../../src/config/engines.js';
 import type { GpuSpec } from '../../src/core/model/gpu.js';
 import type { ModelShape } from '../../src/core/model/model-shape.js';
 import type { PoolOptions } from '../../src/core/scenario.js';
@@ -88,3 +89,14 @@ export type Mapping =
   | { readonly unmapped: string };
 
 export const fixed = (length: number): Lengths => ({ low: length, high: length });
+
+const generations = new Map<string, string>();
+
+/** What versions of an engine with the same constants share, as `trtllm@0.11`. */
+export function generationOf({ engine }: Pick<Case, 'engine'>): string {
+  const known = generations.get(engine);
+  if (known !== undefined) return known;
+  const { name, since } = loadEngine(engine);
+  generations.set(engine, `${name}@${since}`);
+  return `${name}@${since}`;
+}

@@ -53,7 +53,7 @@ function main(): void {
   const mapped = mapRows(rows);
   const model = new Model([...new Set(mapped.cases.map((c) => c.engine))]);
   const start = model.parameters.map((p) => p.start);
-  const residuals = residualsOf(mapped.cases, model, start);
+  let residuals = residualsOf(mapped.cases, model, start);
   console.log(printed(rows, mapped, residuals));
   let leftOut: readonly LeftOut[] = [];
   if (values['leave-one-out'] || values.refit !== undefined) {
@@ -68,7 +68,8 @@ function main(): void {
       const moved = Object.fromEntries(model.parameters.map((p, i) => [p.name, l.values[i]!]));
       writeFileSync(values.refit, `${JSON.stringify(moved, null, 1)}\n`);
       if (values.write) writeConstants(moved);
-      console.log(`\n## Refitted\n\n${targetTable(residualsOf(mapped.cases, model, l.values))}`);
+      residuals = residualsOf(mapped.cases, model, l.values);
+      console.log(`\n## Refitted\n\n${targetTable(residuals)}`);
     }
     if (values['leave-one-out']) {
       const axes: readonly Axis[] = ['gpu', 'family', 'source'];

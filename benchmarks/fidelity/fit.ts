@@ -2,7 +2,7 @@
  * Finding constants: Gauss–Newton on logarithmic residuals of whole simulations.
  *
  * A residual is ln(predicted / measured), weighed down smoothly when it is large (scale 0.12), so that
- * rows that describe something else do not pull. Groups of rows (source × GPU × engine × metric) weigh
+ * rows that describe something else do not pull. Groups of rows (source × GPU × generation of an engine × metric) weigh
  * by the square root of their size, and TTFT for less. Priors keep each constant near what operator tables say.
  * Derivatives cost a simulation per constant and case, so one Jacobian serves several steps, and every
  * cross-validation. Simulations are rough (who is admitted when, changes by whole requests), so derivatives only propose:
@@ -10,7 +10,7 @@
  */
 
 import { efficiencyFor } from '../../src/core/perf/efficiency.js';
-import type { Case, Comparison } from './case.js';
+import { type Case, type Comparison, generationOf } from './case.js';
 import type { Model } from './parameters.js';
 import { replay } from './replay.js';
 
@@ -253,7 +253,7 @@ const groupOf = (r: Residual): string =>
   [
     r.case.source,
     r.case.gpu.name,
-    r.case.engine,
+    generationOf(r.case),
     r.case.model.moe ? 'moe' : 'dense',
     r.comparison.metric,
   ].join('|');

@@ -65,9 +65,10 @@ const VALUES: Readonly<Record<string, readonly [sigma: number, max: number]>> = 
 const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
   hostSecondsPerStep: [0.4, 1],
   hostSecondsPerSequence: [0.6, 1],
+  hostSecondsPerWorker: [0.6, 1],
   layerFactor: [0.2, 5],
   softnessFactor: [0.25, 5],
-  dispatchSecondsPerLayer: [0.6, 1],
+  dispatchSecondsPerLayer: [0.3, 1],
   inputLatencySeconds: [0.6, 1],
   tokenizingSecondsPerToken: [0.8, 1],
   smallExpertMemory: [0.25, 1],

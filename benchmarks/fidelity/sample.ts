@@ -1,16 +1,16 @@
 /** The part of the cases that a fit looks at: enough of each group, and nothing that takes long. */
 
-import type { Case } from './case.js';
+import { type Case, generationOf } from './case.js';
 
 /** Throughput of more requests at once than this, or than this many batches, is that of a steady state. */
 const ENOUGH_REQUESTS = 3000;
 const ENOUGH_BATCHES = 3;
 
 /** At most `most` cases of a group, evenly. */
-export function sample(cases: readonly Case[], most = 14): Case[] {
+export function sample(cases: readonly Case[], most = 20): Case[] {
   const groups = new Map<string, Case[]>();
   for (const c of cases) {
-    const key = [c.source, c.gpu.name, c.engine, c.model.moe !== undefined].join('|');
+    const key = [c.source, c.gpu.name, generationOf(c), c.model.moe !== undefined].join('|');
     groups.set(key, [...(groups.get(key) ?? []), c]);
   }
   return [...groups.values()].flatMap((group) => {

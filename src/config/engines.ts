@@ -102,6 +102,7 @@ function readGeneration(name: string, f: Fields): EngineProfile {
     since: f.text('since'),
     hostSecondsPerStep: f.number('host_s_per_step'),
     hostSecondsPerSequence: f.number('host_s_per_sequence'),
+    hostSecondsPerWorker: f.number('host_s_per_worker'),
     layerFactor: f.number('layer_factor'),
     softnessFactor: f.number('softness_factor'),
     dispatchSecondsPerLayer: f.number('dispatch_s_per_layer'),

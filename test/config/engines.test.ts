@@ -10,8 +10,8 @@ describe('Engines by name and version', () => {
     ['vllm-0.6.3.post1', 'vLLM V0, 0.6.2 to 0.7'],
     ['vllm-0.5', 'vLLM V0, to 0.5'],
     ['vllm-1.2', 'vLLM V1, asynchronous scheduling'],
-    ['trtllm-0.15', 'TensorRT-LLM 0.15 to 0.19, C++ runtime'],
-    ['trtllm-0.12', 'TensorRT-LLM 0.11 to 0.14, C++ runtime'],
+    ['trtllm-0.15', 'TensorRT-LLM 0.11 to 0.19, C++ runtime'],
+    ['trtllm-0.10', 'TensorRT-LLM to 0.10, C++ runtime'],
     ['tensorrt-llm', 'TensorRT-LLM, PyTorch backend'],
     ['sglang', 'SGLang'],
   ])('%s is %s', (spec, label) => {

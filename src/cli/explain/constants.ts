@@ -38,6 +38,7 @@ function ofEngine(name: string, { engine, deployment }: ResolvedPool): Found | u
   const e = deployment.engine;
   const values: Readonly<Record<string, number>> = {
     host_s_per_step: e.hostSecondsPerStep,
+    host_s_per_worker: e.hostSecondsPerWorker,
     host_s_per_sequence: e.hostSecondsPerSequence,
     layer_factor: e.layerFactor,
     dispatch_s_per_layer: e.dispatchSecondsPerLayer,

@@ -6,6 +6,7 @@
  */
 
 import type { StepShape } from '../engine.js';
+import type { Layout } from '../model/parallelism.js';
 import type { Bytes, Seconds } from '../units.js';
 import type { EfficiencyData } from './efficiency.js';
 import type { MeasuredError } from './expected-error.js';
@@ -27,6 +28,8 @@ export interface EngineProfile extends HostCost {
    * generation adds, whose default is the other one. Absent: there is none, and nothing changes.
    */
   readonly hostInOtherMode?: HostCost;
+  /** On top, for each further GPU of a replica: where one process hands every step to the others in turn. */
+  readonly hostSecondsPerWorker: Seconds;
   /** Factor on `Efficiency.layerSeconds`: how tightly kernels follow each other. */
   readonly layerFactor: number;
   /** Factor on `Efficiency.gemmSoftness`: older kernel libraries have a softer corner. */
@@ -103,3 +106,9 @@ export function tokensComputed({ graphSizes }: EngineProfile, shape: StepShape):
   if (!graphSizes || tokens !== shape.numDecodes) return tokens;
   return graphSizes.find((size) => size >= tokens) ?? tokens;
 }
+
+/** What the CPU adds to every step, whatever is in it. */
+export const hostSecondsOf = (
+  { hostSecondsPerStep, hostSecondsPerWorker }: EngineProfile,
+  { tp, pp }: Layout,
+): Seconds => hostSecondsPerStep + hostSecondsPerWorker * (tp * pp - 1);

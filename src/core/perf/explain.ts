@@ -8,7 +8,7 @@ import { numAttentionLayers } from '../model/model-shape.js';
 import { NS_PER_S, type Seconds, TICKS_PER_NS } from '../units.js';
 import { attentionCost, decodeAttention, queriesOf } from './attention.js';
 import type { Drafting } from './drafting.js';
-import { tokensComputed } from './engine-profile.js';
+import { hostSecondsOf, tokensComputed } from './engine-profile.js';
 import { draftingRows } from './explain-drafting.js';
 import { type Deployment, headOperators, layerOperators, stageOperators } from './layers.js';
 import { loraOperators } from './lora.js';
@@ -156,8 +156,11 @@ function attentionRows(d: Deployment, shape: StepShape): StepRow[] {
   return rows;
 }
 
-const hostRows = ({ engine }: Deployment, shape: StepShape): StepRow[] => [
-  plain('scheduling and launch (CPU)', 1, engine.hostSecondsPerStep, 'host', ['host_s_per_step']),
+const hostRows = ({ engine, layout }: Deployment, shape: StepShape): StepRow[] => [
+  plain('scheduling and launch (CPU)', 1, hostSecondsOf(engine, layout), 'host', [
+    'host_s_per_step',
+    ...(engine.hostSecondsPerWorker > 0 ? ['host_s_per_worker'] : []),
+  ]),
   plain(
     'per sequence (CPU)',
     shape.numSampled,

@@ -16,7 +16,7 @@
 import type { StepCost, StepShape } from '../engine.js';
 import { NS_PER_S, onClock, type Seconds, TICKS_PER_NS, type Ticks } from '../units.js';
 import { type AttentionCost, attentionCost, decodeAttention, queriesOf } from './attention.js';
-import { tokensComputed } from './engine-profile.js';
+import { hostSecondsOf, tokensComputed } from './engine-profile.js';
 import {
   type Deployment,
   dispatchSeconds,
@@ -61,6 +61,7 @@ export class AnalyticStepCost implements StepCost {
   readonly #sends: LazyTable | undefined;
   readonly #attention: AttentionCost;
   readonly #dispatch: Seconds;
+  readonly #host: Seconds;
   readonly #split: Slopes;
   readonly #unsplit: Slopes;
 
@@ -85,6 +86,7 @@ export class AnalyticStepCost implements StepCost {
     this.#attention = attentionCost(deployment);
     this.#measured = parts?.attention;
     this.#dispatch = dispatchSeconds(deployment);
+    this.#host = hostSecondsOf(deployment.engine, layout);
     this.#split = onTheClock(decodeAttention(this.#attention, 0, 1));
     this.#unsplit = onTheClock(decodeAttention(this.#attention, Number.POSITIVE_INFINITY, 1));
   }
@@ -94,7 +96,7 @@ export class AnalyticStepCost implements StepCost {
     const { draftTokens = 0 } = shape;
     // A draft is verified like a token of its own: through every layer, and with logits.
     const tokens = tokensComputed(engine, shape);
-    const host = engine.hostSecondsPerStep + engine.hostSecondsPerSequence * shape.numSampled;
+    const host = this.#host + engine.hostSecondsPerSequence * shape.numSampled;
     const measured = this.#measured;
     let gpu =
       this.#layers.at(tokens) +
