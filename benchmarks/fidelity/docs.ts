@@ -40,7 +40,7 @@ belongs to a model; factors on a GPU exist only where there is an operator table
 Constants refitted without one GPU, one family of models or one source at a time, and tested on what was left out. A refit goes downhill
 from the full fit on simulations of the rows that are kept (all their derivatives are taken once, at the full fit), until a step gains less than
 a thousandth; every step is simulated at four dampings. Priors are operator tables, data sheets and reading of code; those of host costs by engine began as an earlier fit's and are wide;
-those of AMD, of rows of padding and of choosing a token were chosen by someone who had seen the residuals. Without MI300X nothing measured on AMD is left.
+those of AMD, of rows of padding and of choosing a token, and how wide that of launching a layer is, were chosen by someone who had seen the residuals. Without MI300X nothing measured on AMD is left.
 
 ${leftOut.length > 0 ? leftOutTables(leftOut) : 'Not measured in this run.'}
 
