@@ -6,6 +6,7 @@ import { type BenchConfig, type BenchResult, resultFileName } from '../../src/be
 import { benchJson } from '../../src/bench/result-json.js';
 import { resultTable } from '../../src/bench/result-table.js';
 import { SseParser } from '../../src/bench/sse.js';
+import { recordOf } from './records.js';
 
 /**
  * Raw pieces of a stream with the times they came at, in ms since sending. What vLLM's client makes of it:
@@ -26,7 +27,7 @@ const STREAM: readonly (readonly [atMs: number, piece: string])[] = [
 ];
 
 /** What the client notes about the stream above, sent at `sentMs`. */
-function recordOf(sentMs: number): RequestRecord {
+function recordAt(sentMs: number): RequestRecord {
   const answer = newAnswer();
   const chunkMs: number[] = [];
   let now = 0;
@@ -40,7 +41,7 @@ function recordOf(sentMs: number): RequestRecord {
     now = sentMs + atMs;
     parser.push(Buffer.from(piece));
   }
-  return {
+  return recordOf({
     id: String(sentMs),
     scheduledMs: sentMs,
     dispatchedMs: sentMs,
@@ -51,16 +52,10 @@ function recordOf(sentMs: number): RequestRecord {
     endedMs: now,
     chunkMs,
     numTextChunks: 2,
-    streamed: true,
     promptTokens: answer.promptTokens!,
     outputTokens: answer.outputTokens!,
-    cachedTokens: 0,
-    tokenSource: 'usage',
     text: answer.text,
-    numRetries: 0,
-    reusedConnection: true,
-    audioSeconds: 0,
-  };
+  });
 }
 
 const CONFIG: BenchConfig = {
@@ -84,8 +79,8 @@ const CONFIG: BenchConfig = {
 function resultOf(change: Partial<BenchConfig> = {}): BenchResult {
   const config = { ...CONFIG, ...change };
   const measurement = new Measurement({ slo: config.slo, keepRecords: true });
-  measurement.add(recordOf(0));
-  measurement.add(recordOf(100));
+  measurement.add(recordAt(0));
+  measurement.add(recordAt(100));
   return {
     config,
     durationMs: 2_000,
