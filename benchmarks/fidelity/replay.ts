@@ -91,11 +91,12 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
   if (report.completed < load.numRequests)
     return { refused: 'the engine did not complete every request' };
   const seconds = report.durationNs / NS_PER_S;
+  const itlMs = report.itl.quantileMs(0.5);
   return {
-    ttft: report.ttft.meanMs + heldBackMs(c, load, report.itl.quantileMs(0.5)),
+    ttft: report.ttft.meanMs + heldBackMs(c, load, itlMs),
     tpot: report.tpot.meanMs,
     e2e: report.e2el.meanMs,
-    itl_p50: report.itl.quantileMs(0.5),
+    itl_p50: itlMs,
     makespan: seconds * 1000,
     output_tps: report.totalOutputTokens / seconds,
     total_tps: (report.totalInputTokens + report.totalOutputTokens) / seconds,

@@ -32,7 +32,7 @@ export const argonne: Source = {
       tensorParallelSize: number(row.tp),
       ...dtypeOptions(row.dtype, model),
       inputLatencyMs: 0,
-      ...(trtllm ? { maxNumSeqs: LARGEST_BATCH, maxNumBatchedTokens: 4096 } : {}),
+      ...(trtllm ? LEAST_LIMITS : {}),
     };
     const load: Load = {
       kind: 'batch',
@@ -56,7 +56,7 @@ export const argonne: Source = {
   },
 };
 
-/** What its TensorRT-LLM engines were built for at least: a larger limit would take memory that the largest models do not leave. */
-const LARGEST_BATCH = 64;
+/** Of its TensorRT-LLM engines: the largest batch that was sent, and a budget of tokens that the largest models leave memory for. */
+const LEAST_LIMITS = { maxNumSeqs: 64, maxNumBatchedTokens: 4096 };
 
 const firstOfAll = (row: Row): boolean => row.concurrency === '1' && row.input_len === '128';

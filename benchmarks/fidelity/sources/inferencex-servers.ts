@@ -9,6 +9,7 @@ import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import type { PoolOptions } from '../../../src/core/scenario.js';
 import type { Case } from '../case.js';
 import type { Row } from '../rows.js';
+import { minorOf } from './source.js';
 
 export interface Server extends Pick<Case, 'graphTokens' | 'pollSteps' | 'waitsForBatch'> {
   /** Whose host costs: asynchronous scheduling is switched on for versions that do not have it by default. */
@@ -42,15 +43,12 @@ function vllm({ row, model, gpu }: Asked): Server {
   const version = row.engine_version;
   const options = { maxNumBatchedTokens: gpu.vendor === 'amd' ? 131_072 : 8192 };
   return {
-    engine: version && minor(version) >= 14 ? `vllm-${version}` : ASYNC,
+    engine: version && minorOf(version) >= 14 ? `vllm-${version}` : ASYNC,
     options,
     // gpt-oss: graphs are captured up to 2,048 tokens.
     ...(model.quantization === 'mxfp4' ? { graphTokens: 2048 } : {}),
   };
 }
-
-const minor = (version: string): number =>
-  version.startsWith('0.') ? Number.parseInt(version.slice(2), 10) : 99;
 
 /** The scheduler looks for new requests only every so many decode steps. */
 function sglang({ row, gpu, clients, attentionDp }: Asked): Server {

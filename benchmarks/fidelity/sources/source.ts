@@ -53,4 +53,8 @@ export function compare(row: Row, measure: Measure, metric: string): Comparison 
 export const precisionLabel = (options: PoolOptions): string =>
   `${options.quantization ?? '16-bit'}${options.kvCacheDtype ? ', fp8 KV' : ''}`;
 
+/** Of `0.13.0`: 13; 99 from 1.0 on. */
+export const minorOf = (version: string): number =>
+  version.startsWith('0.') ? Number.parseInt(version.slice(2), 10) : 99;
+
 export const number = (text: string): number => Number.parseFloat(text);

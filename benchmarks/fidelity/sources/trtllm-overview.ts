@@ -7,7 +7,7 @@ import type { GpuSpec } from '../../../src/core/model/gpu.js';
 import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import { fixed, type Lengths, type Load, type Mapping } from '../case.js';
 import type { Row } from '../rows.js';
-import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
+import { compare, dtypeOptions, minorOf, number, precisionLabel, type Source } from './source.js';
 import { runOf } from './trtllm-servers.js';
 
 export const trtllmOverview: Source = {
@@ -23,7 +23,8 @@ export const trtllmOverview: Source = {
       ...dtypeOptions(dtypeOf(row, model, gpu), model),
     };
     const online = row.note.startsWith('online');
-    const engine = `trtllm-${/^[\d.]+/.exec(row.engine_version)?.[0] ?? '1.1'}`;
+    const version = /^[\d.]+/.exec(row.engine_version)?.[0] ?? '1.1';
+    const engine = `trtllm-${version}`;
     const base = {
       source: online ? 'TensorRT-LLM online' : 'TensorRT-LLM overview',
       model,
@@ -61,7 +62,7 @@ export const trtllmOverview: Source = {
       options,
       inputTokens: input,
       outputTokens: output,
-      minor: minorOf(engine),
+      minor: minorOf(version),
     });
     const load: Load = {
       kind: 'batch',
@@ -70,7 +71,7 @@ export const trtllmOverview: Source = {
       output: fixed(output),
     };
     return {
-      case: { ...base, noEvict: false, ...run, options: { ...base.options, ...limits }, load },
+      case: { ...base, ...run, options: { ...base.options, ...limits }, load },
       comparison: compare(row, 'output_tps', 'output tok/s'),
     };
   },
@@ -82,9 +83,6 @@ function dtypeOf({ dtype }: Row, model: ModelShape, gpu: GpuSpec): string {
   if (!dtype.endsWith('/') || dtype.startsWith('16')) return dtype;
   return model.quantization === 'mxfp4' && gpu.architecture === 'hopper' ? dtype : `${dtype}fp8`;
 }
-
-/** Of `trtllm-0.13.0`: 13. */
-const minorOf = (engine: string): number => Number(/^trtllm-0\.(\d+)/.exec(engine)?.[1] ?? 99);
 
 function onlineLoad(row: Row, input: number, output: number): Load {
   const rate = number(row.request_rate);

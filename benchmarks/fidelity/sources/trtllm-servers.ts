@@ -29,7 +29,8 @@ export interface Built {
 }
 
 type Limits = Pick<PoolOptions, 'maxNumSeqs' | 'maxNumBatchedTokens'>;
-export type Run = Pick<Case, 'noEvict' | 'graphSizes'> & {
+export type Run = Pick<Case, 'graphSizes'> & {
+  readonly noEvict: boolean;
   readonly options: PoolOptions;
   readonly numRequests: number;
 };
@@ -37,26 +38,23 @@ export type Run = Pick<Case, 'noEvict' | 'graphSizes'> & {
 /** @returns what differs between releases; limits are `max_batch_size` and `max_num_tokens`. */
 export function runOf(built: Built): Run {
   const { minor } = built;
+  // Until 0.10 the scheduler's policy was `max_utilization`: what does not fit later is paused.
+  const noEvict = minor > 10;
   const numRequests = requestsOf(built);
-  // Scheduler policy `max_utilization`: what does not fit later is paused.
-  if (minor <= 10)
-    return { options: options(0.9, { maxNumSeqs: 2048, maxNumBatchedTokens: 2048 }), numRequests };
-  if (minor < 15) return { noEvict: true, options: options(0.99, listed(built)), numRequests };
-  if (minor < 20) return { noEvict: true, options: options(0.95, tuned(built)), numRequests };
-  return {
-    noEvict: true,
-    options: { ...tuned(built), gpuMemoryUtilization: 0.95 },
-    graphSizes: GRAPH_SIZES,
-    numRequests,
+  const options = {
+    ...limitsOf(built),
+    gpuMemoryUtilization: minor <= 10 ? 0.9 : minor < 15 ? 0.99 : 0.95,
   };
+  return minor < 20
+    ? // The C++ runtime was run with chunked context.
+      { noEvict, numRequests, options: { ...options, enableChunkedPrefill: true } }
+    : { noEvict, numRequests, options, graphSizes: GRAPH_SIZES };
 }
 
-/** The C++ runtime was run with chunked context. */
-const options = (gpuMemoryUtilization: number, limits: Limits): PoolOptions => ({
-  ...limits,
-  gpuMemoryUtilization,
-  enableChunkedPrefill: true,
-});
+function limitsOf(built: Built): Limits {
+  if (built.minor <= 10) return { maxNumSeqs: 2048, maxNumBatchedTokens: 2048 };
+  return built.minor < 15 ? listed(built) : tuned(built);
+}
 
 /** `cuda_graph_config` of the PyTorch runs, with padding. */
 const GRAPH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 512, 1024, 2048, 4096, 8192];
@@ -110,8 +108,8 @@ function holdsOne(built: Built, limits: Limits): boolean {
   const options = { ...built.options, ...limits };
   try {
     const { kv } = resolvePool(
-      { model, hardware, engine: ENGINE_OF_LISTED, numInstances: 1, options },
-      loadPerfData(ENGINE_OF_LISTED),
+      { model, hardware, engine: LISTED_FOR, numInstances: 1, options },
+      listedFor,
     );
     return kv.numTokens > inputTokens + outputTokens;
   } catch (error) {
@@ -120,7 +118,8 @@ function holdsOne(built: Built, limits: Limits): boolean {
   }
 }
 
-const ENGINE_OF_LISTED = 'trtllm-0.13';
+const LISTED_FOR = 'trtllm-0.13';
+const listedFor = loadPerfData(LISTED_FOR);
 
 /**
  * The formula: as many requests as the memory would hold beside the weights, and the tokens they bring
