@@ -5,6 +5,7 @@
 import { loadEngine } from '../../src/config/engines.js';
 import type { GpuSpec } from '../../src/core/model/gpu.js';
 import type { ModelShape } from '../../src/core/model/model-shape.js';
+import { generationOf } from '../../src/core/perf/engine-profile.js';
 import type { PoolOptions } from '../../src/core/scenario.js';
 import type { Row } from './rows.js';
 
@@ -92,11 +93,9 @@ export const fixed = (length: number): Lengths => ({ low: length, high: length }
 
 const generations = new Map<string, string>();
 
-/** What versions of an engine with the same constants share, as `trtllm@0.11`. */
-export function generationOf({ engine }: Pick<Case, 'engine'>): string {
-  const known = generations.get(engine);
-  if (known !== undefined) return known;
-  const { name, since } = loadEngine(engine);
-  generations.set(engine, `${name}@${since}`);
-  return `${name}@${since}`;
+/** What versions of an engine with the same constants share. */
+export function generationOfCase({ engine }: Case): string {
+  const known = generations.get(engine) ?? generationOf(loadEngine(engine));
+  generations.set(engine, known);
+  return known;
 }

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { dataPath } from '../../src/config/data-dir.js';
-import { loadEngine } from '../../src/config/engines.js';
+import { generationOfCase } from './case.js';
 import type { LeftOut } from './cross-validation.js';
 import { errorTable, markdown } from './errors.js';
 import type { Residual } from './fit.js';
@@ -108,15 +108,12 @@ const METRICS: Readonly<Record<string, string>> = {
 
 /** What reports say of their own error: by metric, kind of model, vendor and engine generation. */
 function errorsFile(leftOut: readonly LeftOut[]): string {
-  const table = errorTable(leftOut, (r) => {
-    const engine = loadEngine(r.case.engine);
-    return [
-      METRICS[r.comparison.metric]!,
-      r.case.model.moe ? 'experts' : 'dense',
-      r.case.gpu.vendor,
-      `${engine.name}@${engine.since}`,
-    ];
-  });
+  const table = errorTable(leftOut, (r) => [
+    METRICS[r.comparison.metric]!,
+    r.case.model.moe ? 'experts' : 'dense',
+    r.case.gpu.vendor,
+    generationOfCase(r.case),
+  ]);
   const errors = table.map(
     ({ group: [metric, kind, vendor, engine], rows, medianError, p90Error }) => ({
       metric,

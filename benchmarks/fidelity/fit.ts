@@ -10,7 +10,7 @@
  */
 
 import { efficiencyFor } from '../../src/core/perf/efficiency.js';
-import { type Case, type Comparison, generationOf } from './case.js';
+import { type Case, type Comparison, generationOfCase } from './case.js';
 import type { Model } from './parameters.js';
 import { replay } from './replay.js';
 
@@ -253,7 +253,7 @@ const groupOf = (r: Residual): string =>
   [
     r.case.source,
     r.case.gpu.name,
-    generationOf(r.case),
+    generationOfCase(r.case),
     r.case.model.moe ? 'moe' : 'dense',
     r.comparison.metric,
   ].join('|');

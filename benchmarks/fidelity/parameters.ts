@@ -7,7 +7,11 @@ import { readFileSync } from 'node:fs';
 import { dataPath } from '../../src/config/data-dir.js';
 import { loadEfficiency, loadEngine } from '../../src/config/engines.js';
 import type { EfficiencyData } from '../../src/core/perf/efficiency.js';
-import type { EngineProfile, PerfData } from '../../src/core/perf/engine-profile.js';
+import {
+  type EngineProfile,
+  generationOf,
+  type PerfData,
+} from '../../src/core/perf/engine-profile.js';
 
 export interface Parameter {
   /** `constant.gemmCompute16`, `factor.2.gemmCompute16`, `engine.vllm@0.8.hostSecondsPerStep`. */
@@ -102,7 +106,7 @@ export class Model {
     for (const spec of engines) {
       const profile = loadEngine(spec);
       this.#engines.set(spec, profile);
-      generations.set(`${profile.name}@${profile.since}`, profile);
+      generations.set(generationOf(profile), profile);
     }
     for (const [key, profile] of generations) {
       for (const [name, prior] of Object.entries(ENGINE_TERMS)) {
@@ -140,7 +144,7 @@ export class Model {
     }
     const profile = this.#engines.get(engine)!;
     const terms = Object.keys(ENGINE_TERMS).map(
-      (name) => [name, moved.get(`engine.${profile.name}@${profile.since}.${name}`)] as const,
+      (name) => [name, moved.get(`engine.${generationOf(profile)}.${name}`)] as const,
     );
     const fitted = Object.fromEntries(terms.filter(([, value]) => value !== undefined));
     return {

@@ -1,6 +1,6 @@
 /** The part of the cases that a fit looks at: enough of each group, and nothing that takes long. */
 
-import { type Case, generationOf } from './case.js';
+import { type Case, generationOfCase } from './case.js';
 
 /** Throughput of more requests at once than this, or than this many batches, is that of a steady state. */
 const ENOUGH_REQUESTS = 3000;
@@ -10,7 +10,7 @@ const ENOUGH_BATCHES = 3;
 export function sample(cases: readonly Case[], most = 20): Case[] {
   const groups = new Map<string, Case[]>();
   for (const c of cases) {
-    const key = [c.source, c.gpu.name, generationOf(c), c.model.moe !== undefined].join('|');
+    const key = [c.source, c.gpu.name, generationOfCase(c), c.model.moe !== undefined].join('|');
     groups.set(key, [...(groups.get(key) ?? []), c]);
   }
   return [...groups.values()].flatMap((group) => {

@@ -8,7 +8,7 @@
  */
 
 import type { GpuSpec } from '../model/gpu.js';
-import type { EngineProfile } from './engine-profile.js';
+import { type EngineProfile, generationOf } from './engine-profile.js';
 
 /** The names are those of the data file in camelCase; times in seconds, fractions of the data sheet's ceiling. */
 export interface Efficiency {
@@ -167,6 +167,6 @@ function applies(o: EfficiencyOverride, gpu: GpuSpec, engine: EngineProfile): bo
     has(o.gpus, gpu.name) &&
     has(o.architectures, gpu.architecture) &&
     has(o.vendors, gpu.vendor) &&
-    has(o.engines, `${engine.name}@${engine.since}`)
+    has(o.engines, generationOf(engine))
   );
 }

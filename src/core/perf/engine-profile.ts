@@ -86,7 +86,7 @@ export interface EngineMemory {
   readonly reserveBytes: Bytes;
   /** On the activations of `max_num_batched_tokens`: hidden states and the widest MLP. */
   readonly activationFactor: number;
-  /** For each entry of the vocabulary of each of `max_num_seqs` sequences. */
+  /** For each entry of the vocabulary of each of `max_num_seqs` sequences. vLLM: 16 bits, then 32 bits twice for sampling. */
   readonly bytesPerLogit: Bytes;
   /** Layers with a window give back what left it; otherwise they keep the whole context, like all others. */
   readonly freesBehindWindow: boolean;
@@ -99,6 +99,9 @@ export interface PerfData {
   /** Errors measured by leaving out; absent: unknown. */
   readonly errors?: readonly MeasuredError[];
 }
+
+/** What overrides, measured errors and fits call a generation: `trtllm@0.11`. */
+export const generationOf = ({ name, since }: EngineProfile): string => `${name}@${since}`;
 
 /** Tokens that the layers compute: a step of decodes alone fills up the graph it is launched as. */
 export function tokensComputed({ graphSizes }: EngineProfile, shape: StepShape): number {

@@ -6,6 +6,7 @@
  * vendor's GPUs; the same kind of model and vendor; anything.
  */
 
+import { generationOf } from './engine-profile.js';
 import type { Deployment } from './layers.js';
 
 export type ErrorMetric = 'ttft' | 'tpot' | 'e2el' | 'output_throughput';
@@ -35,7 +36,7 @@ const LEAST_ROWS = 10;
 
 export function expectedErrors(measured: readonly MeasuredError[], d: Deployment): ExpectedError[] {
   const kind = d.model.moe ? 'experts' : 'dense';
-  const engine = `${d.engine.name}@${d.engine.since}`;
+  const engine = generationOf(d.engine);
   const metrics = [...new Set(measured.map((m) => m.metric))];
   return metrics.flatMap((metric): ExpectedError[] => {
     const all = measured.filter((m) => m.metric === metric);

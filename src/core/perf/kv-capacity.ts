@@ -116,7 +116,7 @@ export function kvBytesPerToken(d: Deployment): number {
   return ((numFullAttentionLayers(m) + windowed) * perLayer + state) / layout.pp;
 }
 
-/** What a step, the sampler and the collectives need at their largest. */
+/** What a step and its sampler need at their largest. */
 function bufferBytes({ model: m, layout, engine }: Deployment, options: KvOptions): Bytes {
   const { reserveBytes, activationFactor, bytesPerLogit } = engine.memory;
   const mlp = widestMlp(m) / layout.tp;

@@ -106,7 +106,7 @@ export class AnalyticStepCost implements StepCost {
       gpu += this.#experts.at(tokens + (shape.otherTokens ?? tokens * (layout.dp - 1)));
     }
     if (this.#sends) gpu += this.#sends.at(tokens);
-    const ticks = onClock(host + gpu + this.#underDispatch(shape, gpu));
+    const ticks = onClock(host + gpu + this.#underDispatch(shape, tokens, gpu));
     return measured ? ticks + measured.decodeBase(shape) : ticks;
   }
 
@@ -145,10 +145,8 @@ export class AnalyticStepCost implements StepCost {
   }
 
   /** How much longer the CPU takes to launch a step than the GPU to run it. A step with prefill is a run of its own, so its context may count. */
-  #underDispatch(shape: StepShape, gpuBase: Seconds): Seconds {
-    if (shape.prefillTokens === 0) return 0;
-    const tokens = shape.prefillTokens + shape.numDecodes + (shape.draftTokens ?? 0);
-    if (tokens <= this.deployment.engine.graphTokens) return 0;
+  #underDispatch(shape: StepShape, tokens: number, gpuBase: Seconds): Seconds {
+    if (shape.prefillTokens === 0 || tokens <= this.deployment.engine.graphTokens) return 0;
     if (this.#measured) return Math.max(0, this.#dispatch - gpuBase);
     const slopes = decodeAttention(this.#attention, shape.numDecodes, 1);
     const context =
