@@ -4,7 +4,7 @@
  */
 
 import { type RampUp, rampRate } from '../core/workload/arrivals/ramp.js';
-import { latencyKeys } from '../report/result-json.js';
+import { latencyKeys } from '../report/json.js';
 import { healthJson } from './client-health.js';
 import { inLoadOrder, latenciesOf } from './measurement.js';
 import type { Probed } from './probe.js';

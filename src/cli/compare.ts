@@ -10,7 +10,7 @@ import {
   type RunDigest,
   type Variant,
 } from '../report/comparison.js';
-import { jsonText } from '../report/result-json.js';
+import { jsonText } from '../report/json.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
 import { RUN_FILES } from './run-files.js';
 import type { Flags, FlagVariant } from './simulate-flags.js';

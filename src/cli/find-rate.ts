@@ -10,7 +10,8 @@
 import { ConfigError } from '../core/errors.js';
 import { DEFAULT_NUM_PROMPTS, type LoadOptions } from '../core/workload/load.js';
 import { humanReport } from '../report/human.js';
-import { type Json, resultJson } from '../report/result-json.js';
+import type { Json } from '../report/json.js';
+import { resultJson } from '../report/result-json.js';
 import { offeredRate, type Run } from '../report/run.js';
 
 /** Stop when the highest rate that is met and the lowest that is not are this close. */

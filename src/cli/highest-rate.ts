@@ -2,7 +2,7 @@
 
 import type { Composition } from '../config/composition.js';
 import { ConfigError } from '../core/errors.js';
-import { jsonText } from '../report/result-json.js';
+import { jsonText } from '../report/json.js';
 import { type FoundRate, findRate, type Probe, probeOf, scaled } from './find-rate.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from './io.js';
 import { asksForFiles } from './run-files.js';

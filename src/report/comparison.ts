@@ -7,9 +7,10 @@
 
 import { findingsOf } from './findings.js';
 import { percent, short, table } from './format.js';
+import type { Json } from './json.js';
 import { loadLabel } from './load-label.js';
 import { resourcesOf } from './resources.js';
-import { type Json, resultJson } from './result-json.js';
+import { resultJson } from './result-json.js';
 import { hardwareLabel, numGpus, perSecond, type Run } from './run.js';
 
 /** What a comparison says of one run. */

@@ -5,7 +5,8 @@ import { explainStep } from '../core/perf/explain.js';
 import type { ResolvedPool } from '../core/perf/resolve.js';
 import { withDrafts } from '../core/perf/speculation.js';
 import { duration, gib, grouped, percent, plural, table } from './format.js';
-import { type Json, poolJson } from './result-json.js';
+import type { Json } from './json.js';
+import { poolJson } from './pool-json.js';
 import { hardwareLabel } from './run.js';
 
 export function dryRunText(pools: readonly ResolvedPool[], load: string): string {

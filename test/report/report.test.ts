@@ -4,8 +4,8 @@ import type { LatencySummary } from '../../src/core/metrics/report.js';
 import type { RequestOutcome } from '../../src/core/trace/tracer.js';
 import { distribution } from '../../src/report/distribution.js';
 import { duration, grouped, percent, short, table } from '../../src/report/format.js';
+import { jsonText } from '../../src/report/json.js';
 import { rowOf } from '../../src/report/request-rows.js';
-import { jsonText } from '../../src/report/result-json.js';
 
 describe('format', () => {
   it('writes numbers with about three digits', () => {

@@ -9,9 +9,9 @@ import { type BenchResult, resultFileName } from '../../bench/result.js';
 import { benchJson } from '../../bench/result-json.js';
 import { MOST_THRESHOLDS, timelineHtml } from '../../bench/timeline.js';
 import { ConfigError } from '../../core/errors.js';
+import { jsonText } from '../../report/json.js';
 import { checkFolder, checkOutput, unwritable } from '../../report/output-file.js';
 import { csvLine, isCsv } from '../../report/request-rows.js';
-import { jsonText } from '../../report/result-json.js';
 import type { Flags } from '../simulate-flags.js';
 import { listOf, numberOf } from '../values.js';
 

@@ -8,7 +8,7 @@ import { notesOf } from '../../bench/result-table.js';
 import { findBenchRate, goodFraction } from '../../bench/sweep.js';
 import { ConfigError } from '../../core/errors.js';
 import { percent, short, table } from '../../report/format.js';
-import { jsonText } from '../../report/result-json.js';
+import { jsonText } from '../../report/json.js';
 import { type ExitCode, FAILED, INTERRUPTED, type Io, OK } from '../io.js';
 import { type Flags, sloFromFlags } from '../simulate-flags.js';
 import { listOf, numberOf } from '../values.js';

@@ -20,8 +20,8 @@ import {
 } from '../../bench/multi-turn/statistics.js';
 import { excelWriter, writeWorkbook } from '../../bench/multi-turn/workbook.js';
 import { grouped, short } from '../../report/format.js';
+import { jsonText } from '../../report/json.js';
 import { checkOutput, unwritable } from '../../report/output-file.js';
-import { jsonText } from '../../report/result-json.js';
 import { type ExitCode, FAILED, INTERRUPTED, type Io, OK } from '../io.js';
 import type { Flags, Reader } from '../simulate-flags.js';
 

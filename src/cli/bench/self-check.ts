@@ -9,7 +9,7 @@ import { biasMs, LIMITS } from '../../bench/client-health.js';
 import type { BenchResult } from '../../bench/result.js';
 import { ConfigError } from '../../core/errors.js';
 import { percent, short, table } from '../../report/format.js';
-import { jsonText } from '../../report/result-json.js';
+import { jsonText } from '../../report/json.js';
 import type { DefineCommand } from '../command.js';
 import { type ExitCode, FAILED, INTERRUPTED, type Io, OK } from '../io.js';
 import { addRows, type Flags, Reader } from '../simulate-flags.js';

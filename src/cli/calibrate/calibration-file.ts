@@ -9,7 +9,7 @@ import {
 import type { ExpectedError } from '../../core/perf/expected-error.js';
 import type { ResolvedPool } from '../../core/perf/resolve.js';
 import { expectedErrorJson } from '../../report/expected-error.js';
-import type { Json } from '../../report/result-json.js';
+import type { Json } from '../../report/json.js';
 import { hardwareLabel } from '../../report/run.js';
 
 /** What a calibration belongs to, in words. */

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import type { BenchResult } from '../../bench/result.js';
 import { benchJson } from '../../bench/result-json.js';
 import { resultNotes, resultTable } from '../../bench/result-table.js';
-import { jsonText } from '../../report/result-json.js';
+import { jsonText } from '../../report/json.js';
 import { addBenchFlags } from '../bench/bench-flags.js';
 import { checkFiles, saveBenchResult, savePlots, saveRows } from '../bench/bench-output.js';
 import { runFlags } from '../bench/bench-run.js';

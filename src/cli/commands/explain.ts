@@ -3,7 +3,8 @@
 import { loadEfficiency } from '../../config/engines.js';
 import { explainStep } from '../../core/perf/explain.js';
 import { withDrafts } from '../../core/perf/speculation.js';
-import { type Json, jsonText, poolJson } from '../../report/result-json.js';
+import { type Json, jsonText } from '../../report/json.js';
+import { poolJson } from '../../report/pool-json.js';
 import type { DefineCommand } from '../command.js';
 import { composePools } from '../compose.js';
 import { parseBatch } from '../explain/batch.js';

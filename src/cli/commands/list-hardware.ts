@@ -2,7 +2,7 @@
 
 import { listHardware } from '../../config/hardware.js';
 import { gib, grouped, table } from '../../report/format.js';
-import { jsonText } from '../../report/result-json.js';
+import { jsonText } from '../../report/json.js';
 import type { DefineCommand } from '../command.js';
 
 export const defineListHardware: DefineCommand = (command, io) => {

@@ -3,7 +3,7 @@
 import { listModels, loadModel } from '../../config/models.js';
 import { numParameters } from '../../core/model/model-shape.js';
 import { grouped, table } from '../../report/format.js';
-import { jsonText } from '../../report/result-json.js';
+import { jsonText } from '../../report/json.js';
 import type { DefineCommand } from '../command.js';
 
 export const defineListModels: DefineCommand = (command, io) => {

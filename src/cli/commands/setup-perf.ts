@@ -5,7 +5,7 @@
 
 import { ConfigError } from '../../core/errors.js';
 import { grouped, short, table } from '../../report/format.js';
-import { jsonText } from '../../report/result-json.js';
+import { jsonText } from '../../report/json.js';
 import type { DefineCommand } from '../command.js';
 import type { Io } from '../io.js';
 import { type PerfRow, perfRow } from '../setup-perf/combinations.js';

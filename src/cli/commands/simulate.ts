@@ -2,8 +2,9 @@
 
 import type { Composition } from '../../config/composition.js';
 import { humanReport } from '../../report/human.js';
+import { jsonText } from '../../report/json.js';
 import { loadLabel } from '../../report/load-label.js';
-import { jsonText, resultJson } from '../../report/result-json.js';
+import { resultJson } from '../../report/result-json.js';
 import type { Run } from '../../report/run.js';
 import type { DefineCommand } from '../command.js';
 import { type ExitCode, INTERRUPTED, type Io, OK } from '../io.js';

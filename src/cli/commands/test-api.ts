@@ -1,6 +1,6 @@
 /** `test-api`: whether an OpenAI-compatible server answers as clients expect, as a list of checks. */
 
-import { jsonText } from '../../report/result-json.js';
+import { jsonText } from '../../report/json.js';
 import type { DefineCommand } from '../command.js';
 import { FAILED, type Io, OK } from '../io.js';
 import { CHECKS, type Check, type Target } from '../test-api/checks.js';

@@ -5,7 +5,7 @@ import { numPoints } from '../../core/perf/table/perf-table.js';
 import { labelOf } from '../../core/perf/table/tabled-pool.js';
 import { metaFields } from '../../files/perf-table.js';
 import { grouped, short, table } from '../../report/format.js';
-import type { Json } from '../../report/result-json.js';
+import type { Json } from '../../report/json.js';
 import type { CheckedTable } from './tables.js';
 
 const HEADER = ['  operator', 'points', 'range', 'falls', 'too fast', 'median', 'p90', 'bias'];

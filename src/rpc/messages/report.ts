@@ -3,7 +3,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { LatencySchema, ReportSchema } from '../../../gen/llmservingsim/v1/report_pb.js';
 import type { LatencySummary } from '../../core/metrics/report.js';
-import { jsonText, resultJson } from '../../report/result-json.js';
+import { jsonText } from '../../report/json.js';
+import { resultJson } from '../../report/result-json.js';
 import { perSecond, type Run } from '../../report/run.js';
 import { instanceMessage } from './instances.js';
 
