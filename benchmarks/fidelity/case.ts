@@ -41,15 +41,18 @@ export type Load =
   /** One step of decodes alone. */
   | { readonly kind: 'step'; readonly numDecodes: number; readonly context: number };
 
-/** What a simulation yields, in ms and tokens per second. */
+type Latency = 'ttft' | 'tpot' | 'itl' | 'e2e';
+
+export const PERCENTILES = [50, 90, 95, 99] as const;
+
+/** What a simulation yields: latencies (means and percentiles) in ms, tokens and requests per second. */
 export type Measure =
-  | 'ttft'
-  | 'tpot'
-  | 'e2e'
+  | Latency
+  | `${Latency}_p${(typeof PERCENTILES)[number]}`
   | 'makespan'
   | 'output_tps'
   | 'total_tps'
-  | 'itl_p50'
+  | 'rps'
   | 'step';
 
 export interface Comparison {

@@ -1,18 +1,11 @@
 /**
- * `npm run fidelity -- --data DIR [--split FILE] [--json OUT] [--leave-one-out] [--refit FILE] [--docs]`
- *
- * Replays published measurements through the engine and prints how far off they are; and the functions of single operators, where there are
- * tables of them in or beside the folder.
- *   --split FILE      only the rows listed in it, `file.csv:line` each: a held-back part
- *   --leave-one-out   constants refitted without each GPU, model family and source, tested on it
- *   --refit FILE      moves the constants to fit all rows, and writes them
- *   --write           with --refit: puts them into perf_model as well
- *   --docs            writes docs/fidelity.md and its plot
+ * `npm run fidelity -- --data DIR`: replays published measurements through the engine and prints how far off they are; and
+ * the functions of single operators, where there are tables of them in or beside the folder. `--help` says the rest.
  */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
 import { ConfigError } from '../../src/core/errors.js';
 import type { Case } from './case.js';
 import { type Axis, type LeftOut, leaveOneOut } from './cross-validation.js';
@@ -26,52 +19,78 @@ import {
   polish,
   type Residual,
   residualsOf,
+  type Simulated,
+  simulate,
 } from './fit.js';
 import { kernelTable, tablesOf } from './kernels.js';
 import { type Mapped, mapRows } from './mapping.js';
 import { Model } from './parameters.js';
-import { type Row, readRows } from './rows.js';
+import { COLUMNS, heldBack, type Row, readRows } from './rows.js';
 import { sample } from './sample.js';
 import { leftOutTables, targetTable } from './tables.js';
 import { writeConstants } from './write-constants.js';
 
-const OPTIONS = {
-  data: { type: 'string' },
-  split: { type: 'string' },
-  json: { type: 'string' },
-  'leave-one-out': { type: 'boolean', default: false },
-  refit: { type: 'string' },
-  write: { type: 'boolean', default: false },
-  docs: { type: 'boolean', default: false },
-} as const;
+interface Options {
+  readonly data: string;
+  readonly split?: string;
+  readonly json?: string;
+  readonly leaveOneOut?: boolean;
+  readonly refit?: string;
+  readonly write?: boolean;
+  readonly docs?: boolean;
+}
 
-function main(): void {
-  const { values } = parseArgs({ options: OPTIONS });
-  if (values.data === undefined)
-    throw new ConfigError('--data', 'a folder of measurements (CSV)', undefined);
-  const rows = withSplit(readRows(values.data), values.split);
+const command = new Command('npm run fidelity --')
+  .description(
+    'Replays measurements of real servers through the engine, and prints how far off it is.',
+  )
+  .requiredOption('--data <dir>', 'folder of CSV files, or one with such a folder called e2e')
+  .option('--split <file>', 'only the rows it lists, as file.csv:line: a part held back')
+  .option('--json <out>', 'writes every row with its prediction')
+  .option(
+    '--leave-one-out',
+    'refits without each GPU, family of models and source, and tests on it (10 minutes)',
+  )
+  .option('--refit <out>', 'moves the constants to fit all rows, and writes them (5 minutes)')
+  .option('--write', 'with --refit: puts them into perf_model as well')
+  .option('--docs', 'writes docs/fidelity.md and its plot')
+  .addHelpText(
+    'after',
+    `
+Columns of a CSV file: ${COLUMNS.join(', ')}.
+Rows of a source that has no mapping of its own are simulated as their columns say
+(benchmarks/fidelity/sources/plain.ts); rows that cannot be are counted, with the reason.
+
+Example: npm run fidelity -- --data ../shared/data --json fidelity.json`,
+  )
+  .action(run);
+
+function run(options: Options): void {
+  const all = readRows(options.data);
+  const rows = options.split === undefined ? all : heldBack(all, options.split);
   const mapped = mapRows(rows);
   const model = new Model([...new Set(mapped.cases.map((c) => c.engine))]);
   const start = model.parameters.map((p) => p.start);
-  let residuals = residualsOf(mapped.cases, model, start);
-  console.log(printed(rows, mapped, residuals));
+  const simulated = simulate(mapped.cases, model, start);
+  let { residuals } = simulated;
+  console.log(printed(rows, mapped, simulated));
   let leftOut: readonly LeftOut[] = [];
-  if (values['leave-one-out'] || values.refit !== undefined) {
+  if (options.leaveOneOut || options.refit !== undefined) {
     const fitted = sample(mapped.cases);
     const derivatives = (from: readonly number[]): Linearised =>
       linearise(fitted, model, from, (done) =>
         process.stderr.write(`\rderivatives ${done}/${model.parameters.length} `),
       );
     let l = derivatives(start);
-    if (values.refit !== undefined) {
+    if (options.refit !== undefined) {
       l = converged(l, fitted, model, derivatives);
       const moved = Object.fromEntries(model.parameters.map((p, i) => [p.name, l.values[i]!]));
-      writeFileSync(values.refit, `${JSON.stringify(moved, null, 1)}\n`);
-      if (values.write) writeConstants(moved);
+      writeFileSync(options.refit, `${JSON.stringify(moved, null, 1)}\n`);
+      if (options.write) writeConstants(moved);
       residuals = residualsOf(mapped.cases, model, l.values);
       console.log(`\n## Refitted\n\n${targetTable(residuals)}`);
     }
-    if (values['leave-one-out']) {
+    if (options.leaveOneOut) {
       const axes: readonly Axis[] = ['gpu', 'family', 'source'];
       leftOut = axes.flatMap((axis) =>
         leaveOneOut(l, fitted, mapped.cases, model, axis, (left) =>
@@ -81,18 +100,12 @@ function main(): void {
       console.log(`\n## Left out\n\n${leftOutTables(leftOut)}`);
     }
   }
-  const folder = tablesOf(values.data);
+  const folder = tablesOf(options.data);
   const operators = folder === undefined ? undefined : kernelTable(folder);
   if (operators !== undefined) console.log(`\n## Operators\n\n${operators}`);
-  if (values.json !== undefined)
-    writeFileSync(values.json, `${JSON.stringify(result(mapped, residuals, leftOut), null, 1)}\n`);
-  if (values.docs) writeDocs(mapped, residuals, leftOut, operators);
-}
-
-function withSplit(rows: readonly Row[], split: string | undefined): readonly Row[] {
-  if (split === undefined) return rows;
-  const wanted = new Set(readFileSync(split, 'utf8').split(/\s+/));
-  return rows.filter((row) => wanted.has(`${basename(row.file)}:${row.line}`));
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify(result(mapped, residuals, leftOut), null, 1)}\n`);
+  if (options.docs) writeDocs(mapped, residuals, leftOut, operators);
 }
 
 /** Every round costs a simulation per constant and case. */
@@ -130,14 +143,16 @@ function polished(from: Linearised, cases: readonly Case[], model: Model): Linea
   return l;
 }
 
-function printed(rows: readonly Row[], mapped: Mapped, residuals: readonly Residual[]): string {
-  const unmapped = [...mapped.unmapped].map(
-    ([reason, list]) => `  ${String(list.length).padStart(5)}  ${reason}`,
-  );
-  const refused = mapped.cases.reduce((n, c) => n + c.comparisons.length, 0) - residuals.length;
+const total = (counts: Iterable<number>): number => [...counts].reduce((sum, n) => sum + n, 0);
+
+function printed(rows: readonly Row[], mapped: Mapped, { residuals, refused }: Simulated): string {
+  const unmapped = new Map([...mapped.unmapped].map(([reason, list]) => [reason, list.length]));
+  const list = (counts: ReadonlyMap<string, number>): string[] =>
+    [...counts].map(([reason, n]) => `  ${String(n).padStart(5)}  ${reason}`);
   return [
-    `${rows.length} rows: ${residuals.length} predicted, ${refused} refused by the simulator, ${[...mapped.unmapped.values()].flat().length} unmapped:`,
-    ...unmapped,
+    `${rows.length} rows: ${residuals.length} predicted, ${total(refused.values())} refused by the simulator, ${total(unmapped.values())} unmapped:`,
+    ...list(refused),
+    ...list(unmapped),
     '',
     markdown(
       ['source', 'metric', 'GPU', 'model', 'precision'],
@@ -192,7 +207,7 @@ function result(
 }
 
 try {
-  main();
+  command.parse();
 } catch (error) {
   if (!(error instanceof ConfigError)) throw error;
   console.error(error.message);

@@ -22,25 +22,49 @@ export interface Residual {
   readonly log: number;
 }
 
-/** Simulates `cases`; those that are refused yield nothing. */
-export function residualsOf(
+export interface Simulated {
+  readonly residuals: readonly Residual[];
+  /** Rows that were not simulated after all, by reason. */
+  readonly refused: ReadonlyMap<string, number>;
+}
+
+export function simulate(
   cases: readonly Case[],
   model: Model,
   values: readonly number[],
-): Residual[] {
+): Simulated {
   const cache = new Map<string, ReturnType<Model['perfData']>>();
-  return cases.flatMap((c) => {
+  const residuals: Residual[] = [];
+  const refused = new Map<string, number>();
+  for (const c of cases) {
     const data = cache.get(c.engine) ?? model.perfData(c.engine, values);
     cache.set(c.engine, data);
     const predictions = replay(c, data);
-    if ('refused' in predictions) return [];
-    return c.comparisons.flatMap((comparison): Residual[] => {
+    if ('refused' in predictions) {
+      const reason = `${c.source}: ${predictions.refused}`;
+      refused.set(reason, (refused.get(reason) ?? 0) + c.comparisons.length);
+      continue;
+    }
+    for (const comparison of c.comparisons) {
       const predicted = predictions[comparison.measure];
-      if (predicted === undefined || !(predicted > 0)) return [];
-      return [{ case: c, comparison, predicted, log: Math.log(predicted / comparison.measured) }];
-    });
-  });
+      if (predicted !== undefined && predicted > 0) {
+        const log = Math.log(predicted / comparison.measured);
+        residuals.push({ case: c, comparison, predicted, log });
+        continue;
+      }
+      const reason = `${c.source}: the simulation yields no ${comparison.metric}`;
+      refused.set(reason, (refused.get(reason) ?? 0) + 1);
+    }
+  }
+  return { residuals, refused };
 }
+
+/** Those that are refused yield nothing. */
+export const residualsOf = (
+  cases: readonly Case[],
+  model: Model,
+  values: readonly number[],
+): readonly Residual[] => simulate(cases, model, values).residuals;
 
 export interface Linearised {
   readonly values: readonly number[];

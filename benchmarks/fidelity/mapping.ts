@@ -1,12 +1,13 @@
 /**
- * From rows to cases: each source by its own file, for sources measured differently; rows without a
- * mapping keep the reason.
+ * From rows to cases: each source by its own file, for sources measured differently, others as their columns say; rows
+ * without a mapping keep the reason.
  */
 
 import type { Case, Comparison, Mapping } from './case.js';
 import { familyOf, findGpu, findModel } from './names.js';
 import type { Row } from './rows.js';
 import { SOURCES } from './sources/index.js';
+import { plain } from './sources/plain.js';
 
 export interface Mapped {
   readonly cases: readonly Case[];
@@ -39,15 +40,14 @@ export function mapRows(rows: readonly Row[]): Mapped {
 }
 
 function mapRow(row: Row): Mapping {
-  const source = SOURCES.find((s) => s.names.includes(row.source));
-  if (!source) return { unmapped: 'no mapping for this source' };
-  if (typeof source.map === 'string') return { unmapped: source.map };
+  const map = SOURCES.find((s) => s.names.includes(row.source))?.map ?? plain;
+  if (typeof map === 'string') return { unmapped: map };
   const model = findModel(row.model);
   if (!model) return { unmapped: `no model configuration for "${row.model}"` };
   const gpu = findGpu(row.gpu);
   if (!gpu) return { unmapped: `no data sheet for "${row.gpu}"` };
   if (!(Number(row.value) > 0)) return { unmapped: 'no value' };
-  return source.map(row, model, gpu);
+  return map(row, model, gpu);
 }
 
 /** What is left out together in cross-validation. */

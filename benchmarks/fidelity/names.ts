@@ -5,7 +5,7 @@ import { listModels, loadModel } from '../../src/config/models.js';
 import type { GpuSpec } from '../../src/core/model/gpu.js';
 import type { ModelShape } from '../../src/core/model/model-shape.js';
 
-/** Words that name a variant of the same shape. */
+/** Words that name a variant of the same shape; so does a length of context (`-128k`). */
 const NOISE = new Set([
   'meta',
   'hf',
@@ -22,6 +22,7 @@ const NOISE = new Set([
   'amd',
   'model',
   'base',
+  'thinking',
   // Tuned further by NVIDIA.
   'nemotron',
 ]);
@@ -31,6 +32,7 @@ function modelKey(name: string): string {
   const bare = name.slice(name.indexOf('/') + 1).toLowerCase();
   const cleaned = bare
     .replace(/v0\.\d/g, '')
+    .replace(/[- ]\d+k\b/g, '')
     .replace(/nvfp4|mxfp4|fp8|fp4|bf16|[- ]0\d\d\d|-2\d\d\d|-hf/g, '')
     .replace('gptj', 'gpt-j');
   return (cleaned.match(/[a-z]+|\d+(\.\d+)?/g) ?? []).filter((word) => !NOISE.has(word)).join(' ');

@@ -1,6 +1,7 @@
 /** A case through the real engine: one simulation, and the numbers its rows are compared with. */
 
 import { ConfigError } from '../../src/core/errors.js';
+import type { LatencySummary } from '../../src/core/metrics/report.js';
 import type { EngineProfile, PerfData } from '../../src/core/perf/engine-profile.js';
 import { inputTimesOf, type ResolvedPool, resolvePool } from '../../src/core/perf/resolve.js';
 import { stepSeconds } from '../../src/core/perf/step-cost.js';
@@ -9,7 +10,7 @@ import { simulate } from '../../src/core/simulate.js';
 import { NS_PER_S, type TimeNs } from '../../src/core/units.js';
 import { ClosedLoop } from '../../src/core/workload/closed-loop.js';
 import type { Arrival, Workload } from '../../src/core/workload/workload.js';
-import type { Case, Lengths, Load, Measure } from './case.js';
+import { type Case, type Lengths, type Load, type Measure, PERCENTILES } from './case.js';
 
 export type Predictions = Partial<Record<Measure, number>>;
 
@@ -91,17 +92,26 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
   if (report.completed < load.numRequests)
     return { refused: 'the engine did not complete every request' };
   const seconds = report.durationNs / NS_PER_S;
-  const itlMs = report.itl.quantileMs(0.5);
+  const { ttft, tpot, itl, e2el } = report;
   return {
-    ttft: report.ttft.meanMs + heldBackMs(c, load, itlMs),
-    tpot: report.tpot.meanMs,
-    e2e: report.e2el.meanMs,
-    itl_p50: itlMs,
+    ...statistics('ttft', ttft),
+    ...statistics('tpot', tpot),
+    ...statistics('itl', itl),
+    ...statistics('e2e', e2el),
+    ttft: ttft.meanMs + heldBackMs(c, load, itl.quantileMs(0.5)),
     makespan: seconds * 1000,
     output_tps: report.totalOutputTokens / seconds,
     total_tps: (report.totalInputTokens + report.totalOutputTokens) / seconds,
+    rps: report.completed / seconds,
   };
 }
+
+/** Mean and percentiles. */
+const statistics = (name: 'ttft' | 'tpot' | 'itl' | 'e2e', of: LatencySummary): Predictions =>
+  Object.fromEntries([
+    [name, of.meanMs],
+    ...PERCENTILES.map((p) => [`${name}_p${p}`, of.quantileMs(p / 100)]),
+  ]);
 
 /**
  * What the cadence of the simulation leaves out of a wait: a prompt that comes when none was taken lately is taken at once

@@ -3,11 +3,11 @@
  * known of the case beside it.
  */
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { ConfigError } from '../../src/core/errors.js';
 
-const COLUMNS = [
+export const COLUMNS = [
   'source',
   'model',
   'params_note',
@@ -40,6 +40,8 @@ export function readRows(directory: string): Row[] {
       .filter((f) => f.endsWith('.csv'))
       .sort()
       .map((f) => join(d, f));
+  if (!existsSync(directory) || !statSync(directory).isDirectory())
+    throw new ConfigError('--data', 'a folder with CSV files of measurements', directory);
   let files = csvs(directory);
   if (files.length === 0 && readdirSync(directory).includes('e2e'))
     files = csvs(join(directory, 'e2e'));
@@ -60,6 +62,24 @@ export function readRows(directory: string): Row[] {
       line: i + 2,
     }));
   });
+}
+
+/**
+ * The rows that a file lists, `file.csv:line` each.
+ *
+ * @throws {ConfigError} when it cannot be read, or lists a row that is not there.
+ */
+export function heldBack(rows: readonly Row[], split: string): readonly Row[] {
+  if (!existsSync(split)) throw new ConfigError('--split', 'a readable file', split);
+  const byName = new Map(rows.map((row) => [`${basename(row.file)}:${row.line}`, row]));
+  return readFileSync(split, 'utf8')
+    .split(/\s+/)
+    .filter((name) => name !== '')
+    .map((name) => {
+      const row = byName.get(name);
+      if (!row) throw new ConfigError('--split', 'rows of the data, file.csv:line each', name);
+      return row;
+    });
 }
 
 /** RFC 4180: quoted cells may hold commas, quotes (doubled) and line breaks. */

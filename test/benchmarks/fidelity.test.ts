@@ -5,12 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { errorTable, quantile } from '../../benchmarks/fidelity/errors.js';
-import { descend, linearise, objective, residualsOf } from '../../benchmarks/fidelity/fit.js';
+import {
+  descend,
+  linearise,
+  objective,
+  residualsOf,
+  simulate,
+} from '../../benchmarks/fidelity/fit.js';
 import { mapRows } from '../../benchmarks/fidelity/mapping.js';
 import { minimise } from '../../benchmarks/fidelity/minimise.js';
 import { findGpu, findModel } from '../../benchmarks/fidelity/names.js';
 import { Model } from '../../benchmarks/fidelity/parameters.js';
-import { readRows } from '../../benchmarks/fidelity/rows.js';
+import { heldBack, readRows } from '../../benchmarks/fidelity/rows.js';
 
 const HEADER =
   'source,model,params_note,gpu,num_gpus,tp,pp,dtype,engine,engine_version,input_len,output_len,concurrency,request_rate,metric,value,unit,note';
@@ -48,14 +54,14 @@ describe('Fidelity replay', () => {
   it('counts rows without a mapping, with the reason', () => {
     const { cases, unmapped } = mapRows(
       rowsOf(
-        'nobody,llama,,H100,1,1,1,fp16/,vLLM,1,1,1,1,,ttft,5,ms,',
+        'llamacpp_gpu_benchmarks,Llama 3 8B,,H100,1,,,f16/f16,llama.cpp,,,1024,,,decode_speed,5,tok/s,',
         CLOSED('ttft', 90).replace('Llama-3.1-70B', 'Unheard-7B'),
         CLOSED('ttft', 90).replace('H100 SXM', 'Z9'),
       ),
     );
     expect(cases).toHaveLength(0);
     expect([...unmapped.keys()]).toEqual([
-      'nobody: no mapping for this source',
+      'llamacpp_gpu_benchmarks: llama.cpp has no engine profile',
       'aiconfigurator_silicon: no model configuration for "meta-llama/Unheard-7B"',
       'aiconfigurator_silicon: no data sheet for "Z9"',
     ]);
@@ -80,6 +86,106 @@ describe('Fidelity replay', () => {
       { engine: 'sglang', pollSteps: 10, prefillScheduleInterval: 10, maxNumBatchedTokens: 32_768 },
       { engine: 'trtllm-1.1.0rc2.post2', maxNumBatchedTokens: 1152 },
     ]);
+  });
+
+  it('keeps the KV cache in the precision that the script of each engine asks for', () => {
+    const row = (model: string, gpu: string, engine: string): string =>
+      `aiconfigurator_silicon,${model},gemm=x;attention_dp=1;moe_tp=8;moe_ep=1,${gpu},8,8,1,fp8/,${engine},1024,8192,8,,tpot,9,ms,InferenceX`;
+    const { cases } = mapRows(
+      rowsOf(
+        row('deepseek-ai/DeepSeek-R1', 'H200 SXM', 'TensorRT-LLM,1.2'),
+        row('deepseek-ai/DeepSeek-R1', 'H200 SXM', 'SGLang,0.5.9'),
+        row('deepseek-ai/DeepSeek-R1', 'GB200', 'SGLang,0.5.9'),
+        row('openai/gpt-oss-120b', 'H200 SXM', 'TensorRT-LLM,1.2'),
+        row('meta-llama/Llama-3.1-70B', 'MI325X', 'vLLM,0.11'),
+      ),
+    );
+    expect(cases.map((c) => c.options.kvCacheDtype)).toEqual([
+      'fp8',
+      undefined,
+      'fp8',
+      undefined,
+      'fp8',
+    ]);
+  });
+
+  it('simulates rows of any source as their columns say', () => {
+    const own = (load: string, metric: string, note = '', engine = 'vLLM,0.11.0'): string =>
+      `own,Qwen/Qwen3-32B,,H200,2,2,1,fp8/,${engine},1000,200,${load},${metric},${note}`;
+    const { cases, unmapped } = mapRows(
+      rowsOf(
+        own('32,', 'ttft_p99,900,ms', '200 requests'),
+        own('32,', 'tpot_mean,20,ms', '200 requests'),
+        own('16,', 'batch_latency,5,s'),
+        own(',4', 'e2e_p50,5,s').replace(',1000,', ',1000 (mean),'),
+        own(',inf', 'output_throughput,5000,tok/s', 'offline; num_prompts 500', 'TensorRT-LLM,1.0'),
+        own('32,', 'request_throughput,3,req/s', '', 'SGLang,'),
+        own('32,', 'ttft_p99,900,ms', '', 'Other,1'),
+        own(',', 'ttft_p99,900,ms'),
+        own('1,', 'energy,1,J'),
+      ),
+    );
+    expect(
+      cases.map(({ engine, load, options, noEvict, comparisons }) => [
+        engine,
+        load.kind,
+        load.kind === 'step' ? 0 : load.numRequests,
+        options.inputLatencyMs,
+        noEvict ?? false,
+        comparisons.map((c) => c.measure),
+      ]),
+    ).toEqual([
+      ['vllm-0.11.0', 'closed', 200, undefined, false, ['ttft_p99', 'tpot']],
+      ['vllm-0.11.0', 'batch', 16, 0, false, ['makespan']],
+      ['vllm-0.11.0', 'poisson', 1000, undefined, false, ['e2e_p50']],
+      ['trtllm-1.0', 'batch', 500, 0, true, ['output_tps']],
+      ['sglang', 'closed', 320, undefined, false, ['rps']],
+    ]);
+    expect(cases[2]?.load).toMatchObject({ input: { low: 1, high: 1999 } });
+    expect([...unmapped.keys()]).toEqual([
+      'own: no engine profile for "Other 1"',
+      'own: neither clients nor a rate nor a count of requests',
+      'own: metric energy',
+    ]);
+    const model = new Model(cases.map((c) => c.engine));
+    const { residuals, refused } = simulate(
+      cases,
+      model,
+      model.parameters.map((p) => p.start),
+    );
+    expect(refused.size).toBe(0);
+    expect(residuals).toHaveLength(6);
+    const [ttftP99, tpot] = residuals.map((r) => r.predicted);
+    expect(ttftP99).toBeGreaterThan(tpot!);
+  });
+
+  it('says why the simulator refuses a row', () => {
+    const { cases } = mapRows(
+      rowsOf(
+        CLOSED('tpot', 8)
+          .replace('moe_tp=4', 'moe_tp=1')
+          .replace('SXM,4,4', 'SXM,1,1')
+          .replace('fp8/', 'bf16/'),
+      ),
+    );
+    const model = new Model(['vllm-0.14']);
+    const { refused } = simulate(
+      cases,
+      model,
+      model.parameters.map((p) => p.start),
+    );
+    expect([...refused]).toEqual([['InferenceX: the model does not fit as laid out here', 1]]);
+  });
+
+  it('takes the rows that a split lists, and no others', () => {
+    const rows = rowsOf(CLOSED('ttft', 90), CLOSED('tpot', 8));
+    const split = join(mkdtempSync(join(tmpdir(), 'split-')), 'split');
+    writeFileSync(split, 'some.csv:3\n');
+    expect(heldBack(rows, split).map((row) => row.metric)).toEqual(['tpot']);
+    writeFileSync(split, 'some.csv:9');
+    expect(() => heldBack(rows, split)).toThrow(/--split: expected rows of the data.*some\.csv:9/);
+    expect(() => heldBack(rows, `${split}.txt`)).toThrow(/--split: expected a readable file/);
+    expect(() => readRows(`${split}.d`)).toThrow(/--data: expected a folder with CSV files/);
   });
 
   it("builds TensorRT-LLM's engines as each release of its page did", () => {
@@ -140,6 +246,9 @@ describe('Fidelity replay', () => {
     ['LLaMA 7B', 'meta-llama/Llama-2-7b-hf'],
     ['Mixtral 8x7B', 'mistralai/Mixtral-8x7B-Instruct-v0.1'],
     ['nvidia/DeepSeek-R1-NVFP4', 'deepseek-ai/DeepSeek-R1'],
+    ['Qwen/Qwen3-235B-A22B-Thinking-2507', 'qwen/Qwen3-235B-A22B'],
+    ['microsoft/Phi-3-mini-128k-instruct', 'microsoft/Phi-3-mini-4k-instruct'],
+    ['Llama4 Scout', 'meta-llama/Llama-4-Scout-17B-16E-Instruct'],
   ])('finds the model that %s is', (name, found) => {
     expect(findModel(name)?.name).toBe(found);
   });
@@ -150,6 +259,9 @@ describe('Fidelity replay', () => {
     ['B200 180GB', 'B200'],
     ['MI300X 192GB', 'MI300X'],
     ['RTX A6000 48GB', 'A6000'],
+    ['RTX 6000 Ada 48GB', 'RTX6000-Ada'],
+    ['RTX 6000 Pro Blackwell Server Edition', 'RTX-PRO-6000-Server'],
+    ['H200 141GB HBM3', 'H200'],
   ])('finds the GPU that %s is', (name, found) => {
     expect(findGpu(name)?.name).toBe(found);
   });

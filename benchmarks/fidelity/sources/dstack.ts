@@ -1,11 +1,16 @@
-/** dstack's 405B runs on vLLM 0.6: fixed batches; the online runs are far beyond capacity and compare by throughput. */
+/**
+ * dstack's 405B runs on vLLM 0.6: fixed batches; the online runs are far beyond capacity and compare by throughput.
+ * Other engines' rows say what they are.
+ */
 
 import { fixed, type Load } from '../case.js';
+import { plain } from './plain.js';
 import { compare, number, precisionLabel, type Source } from './source.js';
 
 export const dstack: Source = {
   names: ['dstack_benchmarks'],
   map(row, model, gpu) {
+    if (!row.engine_version.startsWith('0.6')) return plain(row, model, gpu);
     if (row.params_note.startsWith('two replicas'))
       return { unmapped: 'two replicas behind an unstated router' };
     if (gpu.vendor === 'amd' && row.model.startsWith('meta-llama/'))

@@ -21,6 +21,8 @@ export const mlEnergyV3: Source = {
     if (!(running >= 1)) return { unmapped: 'mean running batch not stated' };
     if (running / output >= 0.7)
       return { unmapped: 'the median step also carries a prefill of unknown length' };
+    if (/\bDP=([2-9]|\d\d)/.test(row.params_note))
+      return { unmapped: 'data-parallel attention: running batches of the ranks are not stated' };
     const moeEp = number(/EP=(\d+)/.exec(row.params_note)?.[1] ?? '1');
     const options = {
       tensorParallelSize: number(row.num_gpus),

@@ -4,7 +4,7 @@ import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import { fixed, type Load } from '../case.js';
 import { findModel } from '../names.js';
 import type { Row } from '../rows.js';
-import { compare, number, precisionLabel, type Source } from './source.js';
+import { compare, dtypeOptions, number, precisionLabel, type Source } from './source.js';
 
 /** The page's table for 405B names the model of the table above it; its times are those of 405B in later versions. */
 const ofHeading = (row: Row): ModelShape | undefined =>
@@ -18,8 +18,8 @@ export const rocm: Source = {
     const model = ofHeading(row) ?? named;
     const options = {
       tensorParallelSize: number(row.tp),
-      quantization: 'fp8',
-      kvCacheDtype: 'fp8',
+      ...dtypeOptions(row.dtype, model),
+      ...(row.dtype.startsWith('fp8') ? { kvCacheDtype: 'fp8' } : {}),
       inputLatencyMs: 0,
     };
     const clients = number(row.concurrency);

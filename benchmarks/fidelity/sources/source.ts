@@ -38,6 +38,19 @@ export function dtypeOptions(dtype: string, model: ModelShape): PoolOptions {
   };
 }
 
+/** The columns `tp` and `pp`: a number, or DEPn (attention data parallel, experts shared out over n GPUs) or TEPn (tensor parallel instead). */
+export function layoutOptions(row: Row): PoolOptions {
+  const [, label = '', size] = /^(DEP|TEP)?(\d+)$/.exec(row.tp) ?? [];
+  const stages = number(row.pp) || 1;
+  const ranks = number(size ?? '') || (number(row.num_gpus) || 1) / stages;
+  const experts = label !== '' || /\bEP=([2-9]|\d\d)/.test(row.params_note);
+  return {
+    ...(label === 'DEP' ? { dataParallelSize: ranks } : { tensorParallelSize: ranks }),
+    ...(stages > 1 ? { pipelineParallelSize: stages } : {}),
+    ...(experts ? { enableExpertParallel: true } : {}),
+  };
+}
+
 const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, us: 1e-3, ns: 1e-6 };
 
 /** A latency in ms, or a throughput as it is, over all GPUs. */

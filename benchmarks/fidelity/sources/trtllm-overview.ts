@@ -7,7 +7,15 @@ import type { GpuSpec } from '../../../src/core/model/gpu.js';
 import type { ModelShape } from '../../../src/core/model/model-shape.js';
 import { fixed, type Lengths, type Load, type Mapping } from '../case.js';
 import type { Row } from '../rows.js';
-import { compare, dtypeOptions, minorOf, number, precisionLabel, type Source } from './source.js';
+import {
+  compare,
+  dtypeOptions,
+  layoutOptions,
+  minorOf,
+  number,
+  precisionLabel,
+  type Source,
+} from './source.js';
 import { runOf } from './trtllm-servers.js';
 
 export const trtllmOverview: Source = {
@@ -15,11 +23,8 @@ export const trtllmOverview: Source = {
   map(row, model, gpu) {
     const input = number(row.input_len);
     const output = number(row.output_len);
-    const attention = /^DEP(\d+)$/.exec(row.tp);
     const options = {
-      ...(attention
-        ? { dataParallelSize: Number(attention[1]), enableExpertParallel: true }
-        : { tensorParallelSize: number(row.tp) }),
+      ...layoutOptions(row),
       ...dtypeOptions(dtypeOf(row, model, gpu), model),
     };
     const online = row.note.startsWith('online');
