@@ -4,7 +4,8 @@
  * Families name the same thing differently (`n_embd`, `hidden_size`, `d_model`), so every quantity
  * has its list of names; what a family leaves out has the default its own code has. Multimodal
  * models keep the language model under `text_config`, which is what serving costs are about; the
- * vision tower counts as weights only. A configuration without the needed fields is refused, naming them.
+ * vision tower counts as weights only. DBRX keeps its experts under `ffn_config`. A configuration
+ * without the needed fields is refused, naming them.
  */
 
 import { ConfigError } from '../errors.js';
@@ -24,6 +25,7 @@ const TIED = new Set([
   'bloom',
   'mpt',
   'falcon',
+  'starcoder2',
   'gemma',
   'gemma2',
   'gemma3',
@@ -53,10 +55,8 @@ export function modelShapeFromConfig(name: string, json: unknown, path = name): 
     throw new ConfigError(path, 'a JSON object: a Hugging Face config.json', json);
   }
   const outer = json as Config;
-  const inner = (outer.text_config ?? outer.llm_config ?? outer.language_config) as
-    | Config
-    | undefined;
-  const config: Config = inner && typeof inner === 'object' ? { ...outer, ...inner } : outer;
+  const inner = outer.text_config ?? outer.llm_config ?? outer.language_config;
+  const config: Config = { ...outer, ...asObject(inner), ...asObject(outer.ffn_config) };
   const { get, flag, text, require, missing } = reader(config, path);
 
   const family = text('model_type') ?? text('architectures') ?? 'unknown';
@@ -109,6 +109,7 @@ export function modelShapeFromConfig(name: string, json: unknown, path = name): 
               'num_experts_per_token',
               'moe_topk',
               'moe_k',
+              'moe_top_k',
               'top_k',
               'num_selected_experts',
               'experts_per_token',
@@ -161,6 +162,9 @@ export function modelShapeFromConfig(name: string, json: unknown, path = name): 
   };
 }
 
+const asObject = (value: unknown): Config | undefined =>
+  typeof value === 'object' && value !== null ? (value as Config) : undefined;
+
 /** Old families state grouped heads by a flag instead of a number. */
 function kvHeads(config: Config, family: string): number | undefined {
   if (family === 'falcon' || family === 'RefinedWeb') {
@@ -168,8 +172,8 @@ function kvHeads(config: Config, family: string): number | undefined {
     return config.multi_query === false ? undefined : 1;
   }
   if (family === 'gpt_bigcode') return config.multi_query === false ? undefined : 1;
-  const mpt = config.attn_config as Config | undefined;
-  return typeof mpt?.kv_n_heads === 'number' ? mpt.kv_n_heads : undefined;
+  const attention = config.attn_config as Config | undefined;
+  return typeof attention?.kv_n_heads === 'number' ? attention.kv_n_heads : undefined;
 }
 
 /** Width of the expert that every token meets, 0 where there is none. */
@@ -195,7 +199,10 @@ function quantizationOf(config: Config): string | undefined {
       | Config
       | undefined;
     const weights = group?.weights as Config | undefined;
-    if (weights?.num_bits === 4) return weights.type === 'float' ? 'nvfp4' : 'int4';
+    if (weights?.num_bits === 4) {
+      if (weights.type === 'float') return 'nvfp4';
+      return onlyExperts(q.ignore) ? 'int4-experts' : 'int4';
+    }
     return weights?.type === 'float' ? 'fp8' : 'int8';
   }
   if (method === 'modelopt' || method === 'nvfp4' || method === 'fp4') {
@@ -208,6 +215,13 @@ function quantizationOf(config: Config): string | undefined {
   if ((method === 'gptq' || method === 'awq') && q.bits === 8) return 'int8-weights';
   return method || undefined;
 }
+
+/** Whether `compressed-tensors` leaves attention and shared experts of every layer alone. */
+const onlyExperts = (ignored: unknown): boolean =>
+  Array.isArray(ignored) &&
+  [/^re:.*self_attn/, /^re:.*shared_expert/].every((part) =>
+    ignored.some((name) => part.test(name)),
+  );
 
 /** Norms after attention and MLP as well as before. */
 const sandwiched = (family: string): boolean => /^gemma[23]/.test(family);

@@ -25,7 +25,10 @@ interface Scheme {
   readonly plainAttention?: boolean;
 }
 
-/** Names of `--quantization` and of `quantization_config`. `fbgemm_fp8` is Meta's: of Llama 3.1 405B only the MLPs (The Llama 3 Herd of Models, 6.2). */
+/**
+ * Names of `--quantization` and of `quantization_config`. `fbgemm_fp8` is Meta's: of Llama 3.1 405B only
+ * the MLPs (The Llama 3 Herd of Models, 6.2). `int4-experts` is Kimi K2.5's: a 16-bit scale for 32 weights.
+ */
 export const SCHEMES = {
   fp8: { bits: 8, math: 'fp8' },
   fbgemm_fp8: { bits: 8, math: 'fp8', plainAttention: true },
@@ -33,6 +36,7 @@ export const SCHEMES = {
   int8: { bits: 8, math: 'int8' },
   'int8-weights': { bits: 8.25, math: undefined },
   int4: { bits: 4.25, math: undefined },
+  'int4-experts': { bits: 4.5, math: undefined, expertsOnly: true },
   awq: { bits: 4.25, math: undefined },
   gptq: { bits: 4.25, math: undefined },
   awq_marlin: { bits: 4.25, math: undefined },
@@ -100,7 +104,7 @@ export function resolvePrecision(
   const scheme: Scheme | undefined = name === undefined ? undefined : schemeOf(name);
   const quantised = scheme && quantisedMatrix(name!, scheme, gpu, efficiency, plain, notes);
   if (scheme?.expertsOnly && !model.moe) {
-    throw new ConfigError('--quantization', 'a model with experts for mxfp4', model.name);
+    throw new ConfigError('--quantization', `a model with experts for ${name}`, model.name);
   }
   const unpacksKv = options.kvCacheDtype?.startsWith('fp8') === true && gpu.peak.fp8 === undefined;
   if (unpacksKv)

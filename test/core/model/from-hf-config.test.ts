@@ -84,6 +84,38 @@ describe('Model shape', () => {
     expect(falcon.numKvHeads).toBe(1);
   });
 
+  it('reads what DBRX nests under its attention and its MLP', () => {
+    const dbrx = loadModel('databricks/dbrx-instruct');
+    expect(dbrx).toMatchObject({ numKvHeads: 8, maxPositionEmbeddings: 32_768 });
+    expect(dbrx.moe).toMatchObject({
+      numExperts: 16,
+      numExpertsPerToken: 4,
+      expertIntermediateSize: 10_752,
+      numLayers: 40,
+    });
+    expect(numActiveParameters(dbrx) / 1e9).toBeCloseTo(36.5, 0);
+  });
+
+  it('ties the embedding of StarCoder2 unless it says otherwise', () => {
+    expect(loadModel('bigcode/starcoder2-7b')).toMatchObject({
+      numMlpMatrices: 2,
+      tieWordEmbeddings: true,
+      slidingWindow: { tokens: 4096, numLayers: 32 },
+    });
+    expect(loadModel('bigcode/starcoder2-15b').tieWordEmbeddings).toBe(false);
+  });
+
+  it('reads gated linear attention under a text_config, with a dense MLP and with experts', () => {
+    const qwen = loadModel('qwen/Qwen3.5-27B');
+    expect(qwen).toMatchObject({ attentionGate: true, intermediateSize: 17_408 });
+    expect(qwen.linearAttention?.numLayers).toBe(48);
+    expect(loadModel('qwen/Qwen3.5-397B-A17B').moe).toMatchObject({
+      numExpertsPerToken: 10,
+      sharedExpertIntermediateSize: 1024,
+      numLayers: 60,
+    });
+  });
+
   it('finds what compressed-tensors holds', () => {
     const base = {
       model_type: 'llama',
@@ -105,6 +137,7 @@ describe('Model shape', () => {
     expect(with_({ num_bits: 8, type: 'float' })).toBe('fp8');
     expect(with_({ num_bits: 8, type: 'int' })).toBe('int8');
     expect(with_({ num_bits: 4, type: 'int' })).toBe('int4');
+    expect(loadModel('moonshotai/Kimi-K2.5').quantization).toBe('int4-experts');
   });
 
   it('names the fields an unknown architecture lacks', () => {

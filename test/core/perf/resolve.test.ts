@@ -102,6 +102,20 @@ describe('Resolved pool', () => {
     expect(fp8('A100').notes.join()).toContain('unpacked');
   });
 
+  it('keeps what a checkpoint leaves in 16 bits: all but the experts of Kimi K2.5', () => {
+    const { precision } = pool({
+      model: 'moonshotai/Kimi-K2.5',
+      hardware: 'B200',
+      options: { tensorParallelSize: 8 },
+    }).deployment;
+    expect(precision.experts.bytesPerWeight).toBe(4.5 / 8);
+    expect(precision.linear.bytesPerWeight).toBe(2);
+    expect(precision.attention.bytesPerWeight).toBe(2);
+    expect(() =>
+      pool({ model: LLAMA_8B, hardware: 'H100', options: { quantization: 'int4-experts' } }),
+    ).toThrow(/--quantization: expected a model with experts for int4-experts/);
+  });
+
   it('converts an fp8 cache in software where the GPU has no fp8, and says so', () => {
     const at = (hardware: string, kvCacheDtype: string) =>
       pool({ model: LLAMA_8B, hardware, options: { kvCacheDtype } });
