@@ -206,6 +206,12 @@ function result(
   };
 }
 
+// Of a reader that has seen enough (`| head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 try {
   command.parse();
 } catch (error) {

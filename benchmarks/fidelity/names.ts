@@ -38,10 +38,13 @@ function modelKey(name: string): string {
   return (cleaned.match(/[a-z]+|\d+(\.\d+)?/g) ?? []).filter((word) => !NOISE.has(word)).join(' ');
 }
 
+const ours = listModels();
 const models = new Map<string, string>();
-for (const name of listModels()) if (!models.has(modelKey(name))) models.set(modelKey(name), name);
+for (const name of ours) if (!models.has(modelKey(name))) models.set(modelKey(name), name);
 
 export function findModel(name: string): ModelShape | undefined {
+  const same = ours.find((own) => own.toLowerCase() === name.toLowerCase());
+  if (same !== undefined) return cached(same);
   const key = modelKey(name);
   // The first Llama has the second one's shapes.
   const found =
