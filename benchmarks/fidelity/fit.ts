@@ -3,7 +3,8 @@
  *
  * A residual is ln(predicted / measured), weighed down smoothly when it is large (scale 0.12), so that
  * rows that describe something else do not pull. Groups of rows (source × GPU × generation of an engine × metric) weigh
- * by the square root of their size, and TTFT for less. Priors keep each constant near what operator tables say.
+ * by the square root of their size, and TTFT for less. Priors keep each constant near what operator tables say, and links
+ * the terms of two generations of one code near each other.
  * Derivatives cost a simulation per constant and case, so one Jacobian serves several steps, and every
  * cross-validation. Simulations are rough (who is admitted when, changes by whole requests), so derivatives only propose:
  * each step is tried at several dampings (Levenberg–Marquardt), and simulations say which of them gains most.
@@ -240,11 +241,23 @@ function step(l: Linearised, model: Model, damping: number): number[] {
       for (let k = 0; k < n; k++) a[j]![k]! += w * row[j]! * row[k]!;
     }
   });
+  const far = model.parameters.map((p, j) => Math.log(l.values[j]! / p.prior));
   model.parameters.forEach((p, j) => {
     const prior = 1 / p.sigma ** 2;
     a[j]![j]! += prior;
-    b[j]! -= prior * Math.log(l.values[j]! / p.prior);
+    b[j]! -= prior * far[j]!;
   });
+  for (const { between, sigma } of model.links) {
+    const [j, k] = between;
+    const link = 1 / sigma ** 2;
+    const apart = far[j]! - far[k]!;
+    a[j]![j]! += link;
+    a[k]![k]! += link;
+    a[j]![k]! -= link;
+    a[k]![j]! -= link;
+    b[j]! -= link * apart;
+    b[k]! += link * apart;
+  }
   for (let j = 0; j < n; j++) a[j]![j]! *= 1 + damping;
   const delta = solve(a, b);
   return model.parameters.map((p, j) => {
@@ -282,7 +295,7 @@ const groupOf = (r: Residual): string =>
     r.comparison.metric,
   ].join('|');
 
-/** What a fit makes small: pseudo-Huber losses of the rows, and squares of how far constants are from their priors. */
+/** What a fit makes small: pseudo-Huber losses of the rows, and squares of how far constants are from their priors, and linked ones from each other. */
 export function objective(
   residuals: readonly Residual[],
   model: Model,
@@ -290,11 +303,13 @@ export function objective(
 ): number {
   const weights = weightsOf(residuals);
   const rows = residuals.reduce((sum, r, i) => sum + weights[i]! * cost(r.log), 0);
-  const priors = model.parameters.reduce(
-    (sum, p, i) => sum + (Math.log(values[i]! / p.prior) / p.sigma) ** 2 / 2,
+  const far = model.parameters.map((p, i) => Math.log(values[i]! / p.prior));
+  const priors = model.parameters.reduce((sum, p, i) => sum + (far[i]! / p.sigma) ** 2 / 2, 0);
+  const links = model.links.reduce(
+    (sum, { between: [a, b], sigma }) => sum + ((far[a]! - far[b]!) / sigma) ** 2 / 2,
     0,
   );
-  return rows + priors;
+  return rows + priors + links;
 }
 
 /** Gaussian elimination with partial pivoting. */

@@ -55,11 +55,16 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   moeSeconds: [0.5, 1],
   latentAttentionLatencySeconds: [0.5, 1],
 };
-const PRIORS = (
-  JSON.parse(readFileSync(dataPath('benchmarks', 'fidelity', 'priors.json'), 'utf8')) as {
-    values: Record<string, number>;
-  }
-).values;
+/** Two generations of one code: their terms, but for some, go the same way from their priors. */
+interface Kinship {
+  readonly generations: readonly [string, string];
+  readonly sigma: number;
+  readonly except?: readonly string[];
+}
+
+const { values: PRIORS, links: KINSHIPS } = JSON.parse(
+  readFileSync(dataPath('benchmarks', 'fidelity', 'priors.json'), 'utf8'),
+) as { values: Readonly<Record<string, number>>; links: readonly Kinship[] };
 
 /** Values of overrides that operator tables say something about. */
 const VALUES: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
@@ -70,6 +75,7 @@ const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number
   hostSecondsPerStep: [0.4, 1],
   hostSecondsPerSequence: [0.6, 1],
   hostSecondsPerWorker: [0.6, 1],
+  hostSecondsPerContextToken: [0.6, 1],
   layerFactor: [0.2, 5],
   softnessFactor: [0.25, 5],
   dispatchSecondsPerLayer: [0.3, 1],
@@ -80,8 +86,15 @@ const ENGINE_TERMS: Readonly<Record<string, readonly [sigma: number, max: number
   samplingBytesPerLogit: [0.7, 5000],
 };
 
+/** Two parameters, by index, and the standard deviation of what their logarithms differ from their priors by. */
+export interface Link {
+  readonly between: readonly [number, number];
+  readonly sigma: number;
+}
+
 export class Model {
   readonly parameters: readonly Parameter[];
+  readonly links: readonly Link[];
   readonly #efficiency: EfficiencyData = loadEfficiency();
   readonly #engines = new Map<string, EngineProfile>();
 
@@ -117,6 +130,14 @@ export class Model {
       }
     }
     this.parameters = result;
+    const indexOf = (generation: string, term: string): number =>
+      result.findIndex((p) => p.name === `engine.${generation}.${term}`);
+    this.links = KINSHIPS.flatMap(({ generations: [a, b], sigma, except = [] }) =>
+      Object.keys(ENGINE_TERMS)
+        .filter((term) => !except.includes(term))
+        .map((term) => ({ between: [indexOf(a, term), indexOf(b, term)] as const, sigma }))
+        .filter(({ between }) => !between.includes(-1)),
+    );
   }
 
   /** Constants for `engine` with the parameters moved to `values`. */

@@ -103,6 +103,7 @@ function readGeneration(name: string, f: Fields): EngineProfile {
     hostSecondsPerStep: f.number('host_s_per_step'),
     hostSecondsPerSequence: f.number('host_s_per_sequence'),
     hostSecondsPerWorker: f.number('host_s_per_worker'),
+    hostSecondsPerContextToken: f.number('host_s_per_context_token'),
     layerFactor: f.number('layer_factor'),
     softnessFactor: f.number('softness_factor'),
     dispatchSecondsPerLayer: f.number('dispatch_s_per_layer'),

@@ -34,7 +34,7 @@ export function dtypeOptions(dtype: string, model: ModelShape): PoolOptions {
               : model.quantization;
   return {
     ...(quantization ? { quantization } : {}),
-    ...(kv.startsWith('fp8') || kv === 'int8' ? { kvCacheDtype: 'fp8' } : {}),
+    ...(kv.startsWith('fp8') ? { kvCacheDtype: 'fp8' } : kv === 'int8' ? { kvCacheDtype: kv } : {}),
   };
 }
 
@@ -64,7 +64,7 @@ export function compare(row: Row, measure: Measure, metric: string): Comparison 
 }
 
 export const precisionLabel = (options: PoolOptions): string =>
-  `${options.quantization ?? '16-bit'}${options.kvCacheDtype ? ', fp8 KV' : ''}`;
+  `${options.quantization ?? '16-bit'}${options.kvCacheDtype ? `, ${options.kvCacheDtype} KV` : ''}`;
 
 /** Of `0.13.0`: 13; 99 from 1.0 on. */
 export const minorOf = (version: string): number =>

@@ -40,6 +40,7 @@ function ofEngine(name: string, { engine, deployment }: ResolvedPool): Found | u
     host_s_per_step: e.hostSecondsPerStep,
     host_s_per_worker: e.hostSecondsPerWorker,
     host_s_per_sequence: e.hostSecondsPerSequence,
+    host_s_per_context_token: e.hostSecondsPerContextToken,
     layer_factor: e.layerFactor,
     dispatch_s_per_layer: e.dispatchSecondsPerLayer,
     sampling_bytes_per_logit: e.samplingBytesPerLogit,

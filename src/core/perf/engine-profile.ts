@@ -30,6 +30,8 @@ export interface EngineProfile extends HostCost {
   readonly hostInOtherMode?: HostCost;
   /** On top, for each further GPU of a replica: where one process hands every step to the others in turn. */
   readonly hostSecondsPerWorker: Seconds;
+  /** On top, for each token of the decodes' context: where every step lists their KV blocks anew. */
+  readonly hostSecondsPerContextToken: Seconds;
   /** Factor on `Efficiency.layerSeconds`: how tightly kernels follow each other. */
   readonly layerFactor: number;
   /** Factor on `Efficiency.gemmSoftness`: older kernel libraries have a softer corner. */

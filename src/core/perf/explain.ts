@@ -168,4 +168,15 @@ const hostRows = ({ engine, layout }: Deployment, shape: StepShape): StepRow[] =
     'host',
     ['host_s_per_sequence'],
   ),
+  ...(engine.hostSecondsPerContextToken > 0
+    ? [
+        plain(
+          'listing KV blocks (CPU)',
+          shape.decodeContext,
+          engine.hostSecondsPerContextToken * shape.decodeContext,
+          'host',
+          ['host_s_per_context_token'],
+        ),
+      ]
+    : []),
 ];

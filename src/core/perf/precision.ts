@@ -201,5 +201,5 @@ function quantisedMatrix(
 function kvBytes(dtype: string | undefined): number {
   if (dtype === undefined || ['auto', 'bfloat16', 'float16'].includes(dtype)) return 2;
   if (dtype.startsWith('fp8') || dtype === 'int8') return 1;
-  throw new ConfigError('--kv-cache-dtype', 'auto, bfloat16, float16 or fp8', dtype);
+  throw new ConfigError('--kv-cache-dtype', 'auto, bfloat16, float16, fp8 or int8', dtype);
 }

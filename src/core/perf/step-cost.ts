@@ -6,7 +6,7 @@
  * is a handful of products, so a call takes tens of nanoseconds, and the cost of pure decodes stays
  * affine in Σ context.
  *
- *   step = host + per-sequence · S + max(GPU, L · dispatch where a step with prefill exceeds the graphs)
+ *   step = host + per-sequence · S + per-token · Σ context + max(GPU, L · dispatch where a step with prefill exceeds the graphs)
  *
  * With pipeline stages this is what a batch costs in all of them together; the engine lets batches follow
  * each other through the stages. With experts spread over data-parallel ranks, what they cost follows
@@ -62,6 +62,7 @@ export class AnalyticStepCost implements StepCost {
   readonly #attention: AttentionCost;
   readonly #dispatch: Seconds;
   readonly #host: Seconds;
+  readonly #hostContext: Ticks;
   readonly #split: Slopes;
   readonly #unsplit: Slopes;
 
@@ -87,6 +88,7 @@ export class AnalyticStepCost implements StepCost {
     this.#measured = parts?.attention;
     this.#dispatch = dispatchSeconds(deployment);
     this.#host = hostSecondsOf(deployment.engine, layout);
+    this.#hostContext = onClock(deployment.engine.hostSecondsPerContextToken);
     this.#split = onTheClock(decodeAttention(this.#attention, 0, 1));
     this.#unsplit = onTheClock(decodeAttention(this.#attention, Number.POSITIVE_INFINITY, 1));
   }
@@ -111,8 +113,8 @@ export class AnalyticStepCost implements StepCost {
   }
 
   contextSlope(shape: StepShape): Ticks {
-    if (this.#measured) return this.#measured.contextSlope(shape);
-    return this.#slopes(shape).context;
+    const gpu = this.#measured?.contextSlope(shape) ?? this.#slopes(shape).context;
+    return this.#hostContext + gpu;
   }
 
   windowSlope(shape: StepShape): Ticks {

@@ -9,6 +9,12 @@ import { batch, pool } from './support.js';
 
 const H100 = { model: 'meta-llama/Llama-3.1-8B-Instruct', hardware: 'H100' };
 
+const withoutListing = ({ deployment }: ReturnType<typeof pool>): AnalyticStepCost =>
+  new AnalyticStepCost({
+    ...deployment,
+    engine: { ...deployment.engine, hostSecondsPerContextToken: 0 },
+  });
+
 describe('Step cost', () => {
   it('splits a lone decode of 8B on H100 into weight reads, gaps and host work', () => {
     const { rows, bottleneck } = explainStep(pool(H100), batch({ numDecodes: 1, context: 1000 }));
@@ -131,6 +137,22 @@ describe('Step cost', () => {
       const difference = stepSeconds(four.cost, shape) - stepSeconds(one, shape);
       expect(difference).toBeCloseTo(sends.seconds, 7);
     }
+  });
+
+  it('lists the KV blocks of every sequence anew in vLLM V0, and says so', () => {
+    const decodes = (context: number) => batch({ numDecodes: 64, context });
+    const v0 = pool({ ...H100, engine: 'vllm-0.7' });
+    const perToken = v0.deployment.engine.hostSecondsPerContextToken;
+    const listing = (p: typeof v0) =>
+      explainStep(p, decodes(1500)).rows.find((row) =>
+        row.constants.includes('host_s_per_context_token'),
+      );
+    expect(listing(v0)).toMatchObject({ bound: 'host', seconds: 64 * 1500 * perToken });
+    expect(listing(pool({ ...H100, engine: 'vllm-0.9' }))).toBeUndefined();
+    const grown = ({ cost }: typeof v0) =>
+      stepSeconds(cost, decodes(1500)) - stepSeconds(cost, decodes(500));
+    const gpu = grown({ ...v0, cost: withoutListing(v0) });
+    expect(grown(v0) - gpu).toBeCloseTo(64 * 1000 * perToken, 9);
   });
 
   it('adds what asynchronous scheduling hides of the CPU: what the generation before it has', () => {
