@@ -91,6 +91,8 @@ function run(options: Options): void {
       console.log(`\n## Refitted\n\n${targetTable(residuals)}`);
     }
     if (options.leaveOneOut) {
+      // Where a refit ended it has no derivatives of its own yet.
+      if (options.refit !== undefined) l = derivatives(l.values);
       const axes: readonly Axis[] = ['gpu', 'family', 'source'];
       leftOut = axes.flatMap((axis) =>
         leaveOneOut(l, fitted, mapped.cases, model, axis, (left) =>
