@@ -30,17 +30,19 @@ measurements of real servers, each replayed through the engine with the load it 
 (${residuals.length} rows, ${cases} simulations), and compared. Errors are absolute and relative, in percent; bias is the median signed error
 (positive: predicted higher than measured).
 
-The analytic cost model has about 35 constants for all GPUs and models and eight per generation of a serving engine
+The analytic cost model has about 35 constants for all GPUs and models and ten per generation of a serving engine
 ([cost-model.md](cost-model.md)). They started from operator tables (GEMM, attention, all-reduce of A100, H100, A40, RTX 3090, RTX 4090) and were
 then moved on these rows by damped Gauss–Newton steps until none gained anything, and last one at a time, held near the tables by priors. No constant
-belongs to a model; factors on a GPU exist only where there is an operator table of it, and for two groups of hardware: AMD, and Blackwell data-centre parts.
+belongs to a model; factors on a GPU exist only where there is an operator table of it, for two groups of hardware (AMD, and Blackwell data-centre parts), and for the
+kernels of one engine (TensorRT-LLM's C++ runtime). Two generations of one code are drawn together.
 
 ## Left out: what to expect for hardware, models and servers never seen
 
 Constants refitted without one GPU, one family of models or one source at a time, and tested on what was left out. A refit goes downhill
 from the full fit on simulations of the rows that are kept (all their derivatives are taken once, at the full fit), until a step gains less than
 a thousandth; every step is simulated at four dampings. Priors are operator tables, data sheets and reading of code; those of host costs by engine began as an earlier fit's and are wide;
-those of AMD, of rows of padding and of choosing a token, and how wide that of launching a layer is, were chosen by someone who had seen the residuals. Without MI300X nothing measured on AMD is left.
+those of AMD, of rows of padding, of choosing a token, of what vLLM V0 pays for each token of context and each further GPU, and how wide that of launching a layer is, were
+chosen by someone who had seen the residuals. Without MI300X nothing measured on AMD is left, and without Argonne nothing on AMD of vLLM before 0.6.2.
 
 ${leftOut.length > 0 ? leftOutTables(leftOut) : 'Not measured in this run.'}
 
@@ -82,7 +84,7 @@ ${unmapped.join('\n')}
   their steps show none of it: a constant of the model (\`latent_attention_latency_seconds\`) without a mechanism.
 - TTFT of vLLM on B200 with 4 and 8 GPUs is higher than on H100 and spreads by a third between neighbours; predictions are low there with many clients.
 - How much memory the buffers of TensorRT-LLM's C++ runtime take was found on a grid, by the throughput of engines built with known limits (0.11 to 0.15), and stays
-  where it is in the refits above. 70B models in 16 bits on 8 GPUs with long outputs are still predicted 10 to 30 % too fast.
+  where it is in the refits above. 70B models in 16 bits on 8 GPUs with long outputs are predicted 10 % too fast in the middle, and up to a quarter; models of 7 and 8 billion 10 % too slow.
 - Limits that a page does not state (two of TensorRT-LLM's layouts, Argonne's engines) are those its builder would choose, or the least that fits.
 - Tokenising is told from other input latency only by prompts of a thousand tokens that arrive together: that it grows with the prompt is reasoned, not measured.
 - Prompts held back for a batch or a poll (InferenceX: TensorRT-LLM, SGLang) are simulated by \`prefill_schedule_interval\`, plus the wait it leaves out when nothing else
