@@ -109,8 +109,11 @@ export const generationOf = ({ name, since }: EngineProfile): string => `${name}
 export function tokensComputed({ graphSizes }: EngineProfile, shape: StepShape): number {
   const tokens = shape.numDecodes + shape.prefillTokens + (shape.draftTokens ?? 0);
   if (!graphSizes || tokens !== shape.numDecodes) return tokens;
-  return graphSizes.find((size) => size >= tokens) ?? tokens;
+  return paddedTo(graphSizes, tokens);
 }
+
+const paddedTo = (sizes: readonly number[], tokens: number): number =>
+  sizes.find((size) => size >= tokens) ?? tokens;
 
 /** What the CPU adds to every step, whatever is in it. */
 export const hostSecondsOf = (

@@ -1,66 +1,63 @@
 /**
- * A function of a non-negative number, remembered at knots and linear between them.
- *
- * Knots are 0 … 8 and then four per octave, so an index is a shift and a mask. Each is computed when
- * first needed: a run that never prefills 8,192 tokens does not pay for that knot.
+ * A function of a non-negative number, computed at knots and linear between them. Each knot, and each
+ * whole number that is asked for, is remembered when first met: steps ask for whole numbers of tokens,
+ * and a run that never prefills 8,192 of them does not pay for that knot.
  */
 
 import type { Seconds } from '../units.js';
+import { AxisValues } from './axis-values.js';
+import { KNOTS } from './knots.js';
 
 /** No cost is negative. */
 const NOT_YET = -1;
-const KNOTS_PER_OCTAVE = 4;
-const FIRST_OCTAVE = 3;
-/** 2^18 tokens; beyond, the last two knots are continued. */
-const LAST_OCTAVE = 18;
-/** Where the octaves would begin if the first eight knots were two of them. */
-const ZEROTH_OCTAVE = FIRST_OCTAVE - 8 / KNOTS_PER_OCTAVE;
-const LAST_KNOT = 2 ** LAST_OCTAVE;
-const NUM_KNOTS = 8 + (LAST_OCTAVE - FIRST_OCTAVE) * KNOTS_PER_OCTAVE + 1;
-
-/** Where the knots are, and one over the distance to the next. */
-export const KNOTS = Float64Array.from({ length: NUM_KNOTS }, (_, i) => {
-  if (i < 8) return i;
-  const octave = FIRST_OCTAVE + ((i - 8) >> 2);
-  return 2 ** octave * (1 + ((i - 8) & 3) / KNOTS_PER_OCTAVE);
-});
-const INVERSE_WIDTHS = KNOTS.map((x, i) => 1 / ((KNOTS[i + 1] ?? 2 * x) - x));
+/** Whole numbers below this are remembered. */
+const MOST_WHOLE = 16_384;
+const EVENLY = new AxisValues(KNOTS);
 
 export class LazyTable {
-  readonly #values = new Float64Array(NUM_KNOTS).fill(NOT_YET);
-  readonly #compute: (x: number) => Seconds;
+  readonly #values: Float64Array;
+  /** By whole number; as long as it had to be so far. */
+  #whole = new Float64Array(0);
 
-  constructor(compute: (x: number) => Seconds) {
-    this.#compute = compute;
+  /** @param knots at least two. Beyond the ends the nearest two are continued. */
+  constructor(
+    private readonly compute: (x: number) => Seconds,
+    private readonly knots: AxisValues = EVENLY,
+  ) {
+    this.#values = new Float64Array(knots.count).fill(NOT_YET);
   }
 
   at(x: number): Seconds {
-    const index = knotBelow(x);
-    const low = this.#values[index]!;
-    const high = this.#values[index + 1]!;
-    if (low === NOT_YET || high === NOT_YET) return this.#fillFor(x, index);
-    return low + (high - low) * (x - KNOTS[index]!) * INVERSE_WIDTHS[index]!;
+    const whole = x | 0;
+    if (whole !== x || whole >= MOST_WHOLE) return this.#between(x);
+    if (whole >= this.#whole.length || this.#whole[whole] === NOT_YET) this.#remember(whole);
+    return this.#whole[whole]!;
   }
 
-  /** At a knot the next one is not needed. */
-  #fillFor(x: number, index: number): Seconds {
-    this.#fill(index);
-    if (x === KNOTS[index]) return this.#values[index]!;
-    this.#fill(index + 1);
-    return this.at(x);
+  #remember(whole: number): void {
+    const known = this.#whole;
+    if (whole >= known.length) {
+      this.#whole = new Float64Array(2 ** (32 - Math.clz32(whole))).fill(NOT_YET);
+      this.#whole.set(known);
+    }
+    this.#whole[whole] = this.#between(whole);
   }
 
-  #fill(index: number): void {
-    if (this.#values[index] === NOT_YET) this.#values[index] = this.#compute(KNOTS[index]!);
+  #between(x: number): Seconds {
+    const { knots } = this;
+    const i = Math.min(knots.below(x), knots.count - 2);
+    const low = this.#value(i);
+    const from = knots.at(i);
+    // At a knot the next one is not needed.
+    if (x === from) return low;
+    return low + ((this.#value(i + 1) - low) * (x - from)) / (knots.at(i + 1) - from);
   }
-}
 
-/** Index of the last knot at or below `x`, and never the very last: there is always one above. */
-export function knotBelow(x: number): number {
-  if (x >= LAST_KNOT) return NUM_KNOTS - 2;
-  // Shifts, and of a whole number: converting at each, or a product, costs more than all the rest.
-  const whole = x | 0;
-  if (whole < 8) return whole;
-  const octave = 31 - Math.clz32(whole);
-  return ((octave - ZEROTH_OCTAVE) << 2) | ((whole >> (octave - 2)) & 3);
+  #value(i: number): Seconds {
+    const known = this.#values[i]!;
+    if (known !== NOT_YET) return known;
+    const made = this.compute(this.knots.at(i));
+    this.#values[i] = made;
+    return made;
+  }
 }

@@ -50,6 +50,17 @@ const onTheClock = ({ context, window }: Slopes): Slopes => ({
   window: onClock(window),
 });
 
+/** Of decodes without drafts. */
+interface DecodeSlopes {
+  readonly seconds: Pick<AttentionCost, 'context' | 'window'>;
+  readonly ticks: Slopes;
+}
+
+function decodeSlopes(a: AttentionCost, sequences: number): DecodeSlopes {
+  const seconds = decodeAttention(a, sequences, 1);
+  return { seconds, ticks: onTheClock(seconds) };
+}
+
 export class AnalyticStepCost implements StepCost {
   readonly window: number;
   readonly emptyStep: Ticks = 0;
@@ -63,8 +74,8 @@ export class AnalyticStepCost implements StepCost {
   readonly #dispatch: Seconds;
   readonly #host: Seconds;
   readonly #hostContext: Ticks;
-  readonly #split: Slopes;
-  readonly #unsplit: Slopes;
+  readonly #split: DecodeSlopes;
+  readonly #unsplit: DecodeSlopes;
 
   constructor(
     readonly deployment: Deployment,
@@ -89,8 +100,8 @@ export class AnalyticStepCost implements StepCost {
     this.#dispatch = dispatchSeconds(deployment);
     this.#host = hostSecondsOf(deployment.engine, layout);
     this.#hostContext = onClock(deployment.engine.hostSecondsPerContextToken);
-    this.#split = onTheClock(decodeAttention(this.#attention, 0, 1));
-    this.#unsplit = onTheClock(decodeAttention(this.#attention, Number.POSITIVE_INFINITY, 1));
+    this.#split = decodeSlopes(this.#attention, 0);
+    this.#unsplit = decodeSlopes(this.#attention, Number.POSITIVE_INFINITY);
   }
 
   base(shape: StepShape): Ticks {
@@ -126,11 +137,25 @@ export class AnalyticStepCost implements StepCost {
     const a = this.#attention;
     if (shape.draftTokens)
       return onTheClock(decodeAttention(a, shape.numDecodes, queriesOf(shape)));
-    return shape.numDecodes > a.unsplitAbove ? this.#unsplit : this.#split;
+    return this.#decode(shape).ticks;
+  }
+
+  #decode({ numDecodes }: StepShape): DecodeSlopes {
+    return numDecodes > this.#attention.unsplitAbove ? this.#unsplit : this.#split;
   }
 
   stepsAlike(shape: StepShape): number {
     return this.#measured ? this.#measured.stepsAlike(shape) : Number.POSITIVE_INFINITY;
+  }
+
+  /** The whole step, of formulas alone: what `stepSeconds` says, in one call. */
+  seconds(shape: StepShape): Seconds {
+    const { context, window } = this.#slopes(shape);
+    return secondsOf(
+      this.base(shape) +
+        (this.#hostContext + context) * shape.decodeContext +
+        window * shape.decodeWindowContext,
+    );
   }
 
   #attentionBase(shape: StepShape): Seconds {
@@ -150,9 +175,9 @@ export class AnalyticStepCost implements StepCost {
   #underDispatch(shape: StepShape, tokens: number, gpuBase: Seconds): Seconds {
     if (shape.prefillTokens === 0 || tokens <= this.deployment.engine.graphTokens) return 0;
     if (this.#measured) return Math.max(0, this.#dispatch - gpuBase);
-    const slopes = decodeAttention(this.#attention, shape.numDecodes, 1);
+    const { seconds } = this.#decode(shape);
     const context =
-      shape.decodeContext * slopes.context + shape.decodeWindowContext * slopes.window;
+      shape.decodeContext * seconds.context + shape.decodeWindowContext * seconds.window;
     return Math.max(0, this.#dispatch - gpuBase - context);
   }
 }
@@ -166,7 +191,10 @@ export const total = (operators: readonly Operator[]): Seconds =>
 
 /** The whole step, as the engine will see it. */
 export const stepSeconds = (cost: StepCost, shape: StepShape): Seconds =>
-  (cost.base(shape) +
-    cost.contextSlope(shape) * shape.decodeContext +
-    cost.windowSlope(shape) * shape.decodeWindowContext) /
-  (TICKS_PER_NS * NS_PER_S);
+  secondsOf(
+    cost.base(shape) +
+      cost.contextSlope(shape) * shape.decodeContext +
+      cost.windowSlope(shape) * shape.decodeWindowContext,
+  );
+
+const secondsOf = (ticks: Ticks): Seconds => ticks / (TICKS_PER_NS * NS_PER_S);

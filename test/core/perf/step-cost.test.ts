@@ -92,6 +92,19 @@ describe('Step cost', () => {
     expect(sampling(4)).toBe(sampling(1));
   });
 
+  it('is the same asked at once as in its three parts', () => {
+    const hosts = [H100, { ...H100, engine: 'vllm-0.6' }, { ...H100, model: 'openai/gpt-oss-20b' }];
+    for (const { deployment } of hosts.map(pool)) {
+      const cost = new AnalyticStepCost(deployment);
+      for (const prefill of [0, 300, 3000]) {
+        const plain = batch({ numDecodes: 20, context: 700, prefill, window: cost.window });
+        for (const shape of [plain, { ...plain, draftTokens: 60 }]) {
+          expect(cost.seconds(shape)).toBe(stepSeconds(cost, shape));
+        }
+      }
+    }
+  });
+
   it('costs nothing for a call that schedules nothing', () => {
     expect(pool(H100).cost.emptyStep).toBe(0);
   });
@@ -208,5 +221,15 @@ describe('LazyTable', () => {
       expect(table.at(x)).toBeCloseTo(3 + 2 * x, 6);
     table.at(1000);
     expect(asked).toHaveLength(new Set(asked).size);
+  });
+
+  it('says the same whatever it was asked before', () => {
+    const square = (x: number): number => x * x;
+    const [up, down] = [new LazyTable(square), new LazyTable(square)];
+    const asked = [0, 1, 2, 7, 9, 9.5, 63, 64, 1001, 16_383, 16_384, 50_001];
+    const rising = asked.map((x) => up.at(x));
+    expect(asked.toReversed().map((x) => down.at(x))).toEqual(rising.toReversed());
+    expect(asked.map((x) => up.at(x))).toEqual(rising);
+    expect(rising.slice(0, 6)).toEqual([0, 1, 4, 49, 82, 91]);
   });
 });

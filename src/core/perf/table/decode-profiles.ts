@@ -49,8 +49,10 @@ export class DecodeProfiles {
   }
 
   #of(numDecodes: number): Profile {
-    const known = this.#profiles[numDecodes];
-    if (known) return known;
+    return this.#profiles[numDecodes] ?? this.#make(numDecodes);
+  }
+
+  #make(numDecodes: number): Profile {
     const made = profileOf(this.times, numDecodes);
     this.#profiles[numDecodes] = made;
     return made;

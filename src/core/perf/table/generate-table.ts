@@ -5,8 +5,8 @@
 
 import { numAttentionLayers } from '../../model/model-shape.js';
 import { attentionCost } from '../attention.js';
+import { KNOTS } from '../knots.js';
 import type { Deployment } from '../layers.js';
-import { KNOTS } from '../lazy-table.js';
 import { attentionSeconds } from './measured-attention.js';
 import { analyticOperator, pointOf } from './measured-operators.js';
 import {

@@ -139,8 +139,8 @@ export class MeasuredAttention {
 }
 
 /** Whether a run of it is one step long, so that its price may be anything. */
-export const isOneStep = ({ prefillTokens, draftTokens }: StepShape): boolean =>
-  prefillTokens > 0 || (draftTokens ?? 0) > 0;
+export const isOneStep = (shape: StepShape): boolean =>
+  shape.prefillTokens > 0 || (shape.draftTokens ?? 0) > 0;
 
 const isPrefill = ({ at }: MeasuredPoint): boolean => at[0]! > 0;
 

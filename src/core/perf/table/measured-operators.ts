@@ -6,13 +6,14 @@
  */
 
 import type { Seconds } from '../../units.js';
+import { AxisValues } from '../axis-values.js';
 import { allReduce } from '../collectives.js';
+import { KNOTS } from '../knots.js';
 import { type Deployment, headOperators, layerOperators, ownOperators } from '../layers.js';
-import { KNOTS } from '../lazy-table.js';
+import { LazyTable } from '../lazy-table.js';
 import { routingOf } from '../moe.js';
 import { ceilingSeconds, latency, type Operator, type Source } from '../operator.js';
 import { sharesExperts, total } from '../step-cost.js';
-import { MergedTable } from './merged-table.js';
 import {
   axesOf,
   type MeasuredPoint,
@@ -31,8 +32,8 @@ const REPLACED = new Map<string, OperatorId>(
 
 export class MeasuredOperators {
   /** All layers by a rank's own tokens, and the head by sequences. */
-  readonly layerTable: MergedTable;
-  readonly headTable: MergedTable;
+  readonly layerTable: LazyTable;
+  readonly headTable: LazyTable;
   readonly #grids = new Map<OperatorId, RatioGrid>();
   readonly #embedding: EmbeddingTimes | undefined;
 
@@ -51,12 +52,10 @@ export class MeasuredOperators {
     }
     const embedding = used.get('embedding');
     this.#embedding = embedding && embeddingTimes(embedding);
-    this.layerTable = new MergedTable(this.#knots('layers'), (m) =>
-      total(
-        sharesExperts(deployment) ? this.#timed(ownOperators(deployment, m), m) : this.layers(m),
-      ),
-    );
-    this.headTable = new MergedTable(this.#knots('head'), (s) => total(this.head(s)));
+    const layers = (m: number): readonly Operator[] =>
+      sharesExperts(deployment) ? this.#timed(ownOperators(deployment, m), m) : this.layers(m);
+    this.layerTable = new LazyTable((m) => total(layers(m)), this.#knots('layers'));
+    this.headTable = new LazyTable((s) => total(this.head(s)), this.#knots('head'));
   }
 
   /** @param otherTokens of the other data-parallel ranks, whose experts are computed together */
@@ -92,7 +91,7 @@ export class MeasuredOperators {
   }
 
   /** Where the sum over operators may bend. */
-  #knots(part: 'layers' | 'head'): number[] {
+  #knots(part: 'layers' | 'head'): AxisValues {
     const knots = [...KNOTS];
     for (const [id, points] of this.used) {
       const axis = axesOf(id)[0]!;
@@ -101,12 +100,12 @@ export class MeasuredOperators {
       const unit = axis === 'bytes' ? this.deployment.model.hiddenSize * 2 : 1;
       for (const { at } of points) knots.push(at[0]! / unit);
     }
-    return knots;
+    return new AxisValues(knots);
   }
 }
 
 interface EmbeddingTimes {
-  readonly table: MergedTable;
+  readonly table: LazyTable;
   readonly last: number;
 }
 
@@ -116,7 +115,7 @@ function embeddingTimes(points: readonly MeasuredPoint[]): EmbeddingTimes {
   const first = points.reduce((a, b) => (b.at[0]! < a.at[0]! ? b : a));
   times.set(0, first.seconds);
   return {
-    table: new MergedTable(times.keys(), (x) => times.get(x)!),
+    table: new LazyTable((x) => times.get(x)!, new AxisValues(times.keys())),
     last: Math.max(...times.keys()),
   };
 }

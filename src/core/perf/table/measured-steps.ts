@@ -8,13 +8,12 @@ import { pairsOf, shapeOfBatch } from '../../step-shape.js';
 import type { Seconds, Ticks } from '../../units.js';
 import { onClock } from '../../units.js';
 import { type Deployment, headOperators, layerOperators } from '../layers.js';
-import { KNOTS } from '../lazy-table.js';
+import { LazyTable } from '../lazy-table.js';
 import type { Operator } from '../operator.js';
-import { AnalyticStepCost, stepSeconds } from '../step-cost.js';
+import { AnalyticStepCost } from '../step-cost.js';
 import { DecodeProfiles } from './decode-profiles.js';
 import { AttentionFloor, batchPoint, fillBatchPoint, isOneStep } from './measured-attention.js';
 import { floorSeconds } from './measured-operators.js';
-import { MergedTable } from './merged-table.js';
 import type { MeasuredPoint } from './perf-table.js';
 import { RatioGrid } from './ratio-grid.js';
 
@@ -25,15 +24,15 @@ export class MeasuredSteps implements StepCost {
   readonly #grid: RatioGrid;
   readonly #decodes: DecodeProfiles;
   readonly #attention: AttentionFloor;
-  readonly #layers: MergedTable;
-  readonly #head: MergedTable;
+  readonly #layers: LazyTable;
+  readonly #head: LazyTable;
   readonly #point = batchPoint();
 
   constructor(d: Deployment, points: readonly MeasuredPoint[]) {
     this.#analytic = new AnalyticStepCost(d);
     this.#attention = new AttentionFloor(d);
-    this.#layers = new MergedTable(KNOTS, (m) => floorOf(d, layerOperators(d, m)));
-    this.#head = new MergedTable(KNOTS, (s) => floorOf(d, headOperators(d, s)));
+    this.#layers = new LazyTable((m) => floorOf(d, layerOperators(d, m)));
+    this.#head = new LazyTable((s) => floorOf(d, headOperators(d, s)));
     this.#grid = new RatioGrid(points, (at) => this.formulaAt(at));
     this.#decodes = new DecodeProfiles({
       seconds: (n, context) => this.secondsAt([0, n, 0, context]),
@@ -72,9 +71,9 @@ export class MeasuredSteps implements StepCost {
       this.#layers.at(shape.prefillTokens + shape.numDecodes + drafts) +
       this.#head.at(shape.numSampled + drafts) +
       this.#attention.at(shape.decodeContext, shape.prefillPairs, shape.prefillHistory);
-    const whole = stepSeconds(this.#analytic, shape);
+    const whole = this.#analytic.seconds(shape);
     if (drafts === 0) return Math.max(floor, ratio * whole);
-    const plain = stepSeconds(this.#analytic, { ...shape, draftTokens: 0 });
+    const plain = this.#analytic.seconds({ ...shape, draftTokens: 0 });
     return Math.max(floor, ratio * plain + (whole - plain));
   }
 
@@ -92,7 +91,7 @@ export class MeasuredSteps implements StepCost {
 
   /** What the analytic model says. */
   formulaAt(at: readonly number[]): Seconds {
-    return stepSeconds(this.#analytic, shapeAt(at));
+    return this.#analytic.seconds(shapeAt(at));
   }
 }
 

@@ -1,14 +1,14 @@
 /**
- * The points of a batch's four axes as a box: the short way to a ratio, where all around it was measured.
+ * The points of a batch's four axes as a box: the short way to a ratio, a line of loads and products.
  *
- * Every combination of values has a place, and those that were not measured hold NaN. A look-up is a
- * line of loads and products. If one of the corners is missing the result is NaN, because nothing that
- * NaN takes part in is a number, and the caller looks closer (`ratio-grid.ts`). So a number is what the
- * tree of points says, to the last bit: with all corners there, each of its branches has these neighbours.
+ * Every combination of values has a place. Those that were not measured hold what the tree of points
+ * (`ratio-grid.ts`) says of them. The tree is linear from value to value, one axis after the other, and a
+ * line drawn through one more of its points is the same line, so the box says what the tree says: to the
+ * last bit where all around was measured. Beyond the last value of an axis comes a place that is none of
+ * its own; nothing is taken of it, because no number makes any way towards infinity (`axis-values.ts`).
  */
 
-import { AxisValues } from './axis-values.js';
-import type { MeasuredPoint } from './perf-table.js';
+import type { AxisValues } from '../axis-values.js';
 
 const NUM_AXES = 4;
 /** Places in all, and per point, above which a box is mostly holes: steps that a server logged, say. */
@@ -16,31 +16,31 @@ const MOST_PLACES = 2 ** 20;
 const MOST_PLACES_PER_POINT = 16;
 
 export interface RatioBox {
-  /** @returns NaN where a point next to `at` was not measured. */
   ratio(at: Float64Array): number;
 }
 
-/** @returns `undefined` for points along other axes, or too few of the combinations. */
+/**
+ * @param numPoints that were measured
+ * @param ratio of a combination of the axes' values
+ * @returns `undefined` for other axes than a batch's, or too few points for so many combinations.
+ */
 export function ratioBox(
-  points: readonly MeasuredPoint[],
-  ratio: (point: MeasuredPoint) => number,
+  axes: readonly AxisValues[],
+  numPoints: number,
+  ratio: (at: Float64Array) => number,
 ): RatioBox | undefined {
-  if (points[0]!.at.length !== NUM_AXES) return undefined;
-  const axes = points[0]!.at.map((_, axis) => new AxisValues(points.map(({ at }) => at[axis]!)));
+  if (axes.length !== NUM_AXES) return undefined;
   const numPlaces = axes.reduce((product, { count }) => product * count, 1);
-  if (numPlaces > Math.min(MOST_PLACES, MOST_PLACES_PER_POINT * points.length)) return undefined;
+  if (numPlaces > Math.min(MOST_PLACES, MOST_PLACES_PER_POINT * numPoints)) return undefined;
   const sides = sidesOf(axes);
-  const ratios = new Float64Array(numPlaces).fill(Number.NaN);
-  for (const point of points) {
-    const place = sides.reduce(
-      (sum, { axis, values, stride }) => sum + values.below(point.at[axis]!) * stride,
-      0,
-    );
-    // Of points that repeat the first counts.
-    if (Number.isNaN(ratios[place])) ratios[place] = ratio(point);
-  }
-  const isPlane = sides[1].values.count === 1;
-  return isPlane ? new Plane(sides[2], sides[3], ratios) : new Box(sides, ratios);
+  const numBeyond = sides.reduce((sum, { stride }) => sum + stride, 0);
+  const ratios = new Float64Array(numPlaces + numBeyond);
+  for (let place = 0; place < numPlaces; place++) ratios[place] = ratio(pointAt(sides, place));
+  const long = sides.filter(({ values }) => values.count > 1);
+  if (long.length > 2) return new Box(sides, ratios);
+  const short = sides.filter(({ values }) => values.count === 1);
+  const [b, a] = [...short, ...long].reverse();
+  return new Plane(a!, b!, ratios);
 }
 
 interface Side {
@@ -52,21 +52,21 @@ interface Side {
 }
 type Sides = readonly [Side, Side, Side, Side];
 
-/** In the order of the axes, but those with one value first: they never matter. The last has stride 1. */
+/** In the order of the axes; along the last one places follow each other. */
 function sidesOf(axes: readonly AxisValues[]): Sides {
-  const all = [...axes.keys()];
-  const order = [
-    ...all.filter((axis) => axes[axis]!.count === 1),
-    ...all.filter((axis) => axes[axis]!.count > 1),
-  ];
   let stride = 1;
-  const sides = order.reverse().map((axis) => {
-    const side = { axis, values: axes[axis]!, stride };
-    stride *= side.values.count;
+  const sides = [...axes.entries()].reverse().map(([axis, values]): Side => {
+    const side = { axis, values, stride };
+    stride *= values.count;
     return side;
   });
   return sides.reverse() as unknown as Sides;
 }
+
+const pointAt = (sides: Sides, place: number): Float64Array =>
+  Float64Array.from(sides, ({ values, stride }) =>
+    values.at(Math.floor(place / stride) % values.count),
+  );
 
 /** Two axes: decodes alone by number and context, prompts alone by length and history. */
 class Plane implements RatioBox {
@@ -78,64 +78,64 @@ class Plane implements RatioBox {
 
   ratio(at: Float64Array): number {
     const { axis: axisA, values: valuesA, stride: strideA } = this.a;
-    const { axis: axisB, values: valuesB } = this.b;
+    const { axis: axisB, values: valuesB, stride: strideB } = this.b;
     const ia = valuesA.below(at[axisA]!);
     const ib = valuesB.below(at[axisB]!);
     const a = valuesA.partOf(at[axisA]!, ia);
     const b = valuesB.partOf(at[axisB]!, ib);
-    const place = Math.imul(ia, strideA) + ib;
-    return face(this.ratios, place, a > 0 ? strideA : 0, a, b > 0 ? 1 : 0, b);
+    const r = this.ratios;
+    const near = Math.imul(ia, strideA) + Math.imul(ib, strideB);
+    const far = near + strideA;
+    return lerp(lerp(r[near]!, r[near + strideB]!, b), lerp(r[far]!, r[far + strideB]!, b), a);
   }
 }
 
+/** Four axes. Written out, because this is as much as V8 makes one function of: one more helper, and it costs a quarter more. */
 class Box implements RatioBox {
+  readonly #prefill: AxisValues;
+  readonly #decodes: AxisValues;
+  readonly #history: AxisValues;
+  readonly #context: AxisValues;
+  readonly #perPrefill: number;
+  readonly #perDecodes: number;
+  readonly #perHistory: number;
+
   constructor(
-    private readonly sides: Sides,
+    [prefill, decodes, history, context]: Sides,
     private readonly ratios: Float64Array,
-  ) {}
+  ) {
+    this.#prefill = prefill.values;
+    this.#decodes = decodes.values;
+    this.#history = history.values;
+    this.#context = context.values;
+    this.#perPrefill = prefill.stride;
+    this.#perDecodes = decodes.stride;
+    this.#perHistory = history.stride;
+  }
 
   ratio(at: Float64Array): number {
+    const ip = this.#prefill.below(at[0]!);
+    const id = this.#decodes.below(at[1]!);
+    const ih = this.#history.below(at[2]!);
+    const ic = this.#context.below(at[3]!);
+    const p = this.#prefill.partOf(at[0]!, ip);
+    const d = this.#decodes.partOf(at[1]!, id);
+    const h = this.#history.partOf(at[2]!, ih);
+    const c = this.#context.partOf(at[3]!, ic);
+    const dh = this.#perHistory;
+    const i0 =
+      Math.imul(ip, this.#perPrefill) + Math.imul(id, this.#perDecodes) + Math.imul(ih, dh) + ic;
+    const i1 = i0 + this.#perDecodes;
+    const i2 = i0 + this.#perPrefill;
+    const i3 = i1 + this.#perPrefill;
     const r = this.ratios;
-    const { axis: axisA, values: valuesA, stride: strideA } = this.sides[0];
-    const { axis: axisB, values: valuesB, stride: strideB } = this.sides[1];
-    const { axis: axisC, values: valuesC, stride: strideC } = this.sides[2];
-    const { axis: axisD, values: valuesD } = this.sides[3];
-    const ia = valuesA.below(at[axisA]!);
-    const ib = valuesB.below(at[axisB]!);
-    const ic = valuesC.below(at[axisC]!);
-    const id = valuesD.below(at[axisD]!);
-    const a = valuesA.partOf(at[axisA]!, ia);
-    const b = valuesB.partOf(at[axisB]!, ib);
-    const c = valuesC.partOf(at[axisC]!, ic);
-    const d = valuesD.partOf(at[axisD]!, id);
-    // Steps to the upper neighbours, where there are any.
-    const db = b > 0 ? strideB : 0;
-    const dc = c > 0 ? strideC : 0;
-    const dd = d > 0 ? 1 : 0;
-    const near = Math.imul(ia, strideA) + Math.imul(ib, strideB) + Math.imul(ic, strideC) + id;
-    const far = a > 0 ? near + strideA : near;
-    const near0 = face(r, near, dc, c, dd, d);
-    const near1 = face(r, near + db, dc, c, dd, d);
-    const far0 = face(r, far, dc, c, dd, d);
-    const far1 = face(r, far + db, dc, c, dd, d);
-    const low = near0 + b * (near1 - near0);
-    const high = far0 + b * (far1 - far0);
-    return low + a * (high - low);
+    // Of each pair of prefill and decodes: along the context, then the history.
+    const r0 = lerp(lerp(r[i0]!, r[i0 + 1]!, c), lerp(r[i0 + dh]!, r[i0 + dh + 1]!, c), h);
+    const r1 = lerp(lerp(r[i1]!, r[i1 + 1]!, c), lerp(r[i1 + dh]!, r[i1 + dh + 1]!, c), h);
+    const r2 = lerp(lerp(r[i2]!, r[i2 + 1]!, c), lerp(r[i2 + dh]!, r[i2 + dh + 1]!, c), h);
+    const r3 = lerp(lerp(r[i3]!, r[i3 + 1]!, c), lerp(r[i3 + dh]!, r[i3 + dh + 1]!, c), h);
+    return lerp(lerp(r0, r1, d), lerp(r2, r3, d), p);
   }
 }
 
-/** Between four corners: from `place` on, a step and a part along each of two axes, the second one first. */
-function face(
-  ratios: Float64Array,
-  place: number,
-  da: number,
-  a: number,
-  db: number,
-  b: number,
-): number {
-  const near = ratios[place]!;
-  const far = ratios[place + da]!;
-  const low = near + b * (ratios[place + db]! - near);
-  const high = far + b * (ratios[place + da + db]! - far);
-  return low + a * (high - low);
-}
+const lerp = (low: number, high: number, part: number): number => low + part * (high - low);

@@ -6,11 +6,11 @@
  * scaled to meet the table at its edge, because there the ratio stays what it was last.
  *
  * Points need not fill a box. They are a tree, one level per axis, and what is missing below a branch
- * is taken from that branch's own nearest points. Where they do fill one, `ratio-box.ts` has the ratio.
+ * is taken from that branch's own nearest points. Where they nearly fill one, `ratio-box.ts` has the ratio.
  */
 
 import type { Seconds } from '../../units.js';
-import { AxisValues } from './axis-values.js';
+import { AxisValues } from '../axis-values.js';
 import type { MeasuredPoint } from './perf-table.js';
 import { type RatioBox, ratioBox } from './ratio-box.js';
 
@@ -31,12 +31,12 @@ export class RatioGrid {
   constructor(points: readonly MeasuredPoint[], formula: (at: readonly number[]) => Seconds) {
     const ratio = ({ at, seconds }: MeasuredPoint): number => seconds / formula(at);
     this.#root = new Tree(ratio).branch(points, 0);
-    this.#box = ratioBox(points, ratio);
+    const axes = points[0]!.at.map((_, axis) => new AxisValues(points.map(({ at }) => at[axis]!)));
+    this.#box = ratioBox(axes, points.length, (at) => ratioBelow(this.#root, at, 0));
   }
 
   ratio(at: Float64Array): number {
-    const ratio = this.#box === undefined ? Number.NaN : this.#box.ratio(at);
-    return Number.isNaN(ratio) ? ratioBelow(this.#root, at, 0) : ratio;
+    return this.#box ? this.#box.ratio(at) : ratioBelow(this.#root, at, 0);
   }
 
   /** Whether all that is next to the point was measured. */

@@ -126,7 +126,7 @@ describe('RatioGrid', () => {
     expect([grid.knots([1]), grid.knots([2]), grid.knots([9])]).toEqual([[10, 20], [10, 20], [10]]);
   });
 
-  it('says of batches what its points say one axis after the other, to the last bit', () => {
+  it('says of batches what its points say one axis after the other: to the last bit if none is missing', () => {
     const axis = fc.oneof(fc.constantFrom(0, 1, 16, 1024), fc.integer({ min: 0, max: 2000 }));
     const eighths = fc.nat({ max: 20_000 }).map((n) => n / 8);
     const axes = fc.array(fc.uniqueArray(axis, { minLength: 1, maxLength: 5 }), {
@@ -156,9 +156,11 @@ describe('RatioGrid', () => {
           const mixed = places.map((x, i) =>
             x.map((v, j) => ((i + j) % 3 ? v : measured[i % measured.length]![j]!)),
           );
-          for (const at of [...measured, ...places, ...mixed]) {
-            expect(grid.ratio(Float64Array.from(at))).toBe(along(points, at));
-          }
+          const off = (at: readonly number[]): number =>
+            Math.abs(grid.ratio(Float64Array.from(at)) / along(points, at) - 1);
+          for (const at of measured) expect(off(at)).toBe(0);
+          const rounding = gone.size === 0 ? 0 : 1e-14;
+          for (const at of [...places, ...mixed]) expect(off(at)).toBeLessThanOrEqual(rounding);
         },
       ),
       { numRuns: 500, seed: 3 },

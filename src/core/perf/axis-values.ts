@@ -1,13 +1,13 @@
 /**
  * The values that were measured along an axis, and where a number lies among them.
  *
- * Nothing is searched: which knot of `lazy-table.ts` lies below a number takes a few shifts, and where
+ * Nothing is searched: which knot of `knots.ts` lies below a number takes a few shifts, and where
  * each of them lies among the values is written down here. From there it is a step or none, because
  * measured sizes are spread much like the knots are. After the last value comes infinity, towards which
  * no number makes any way: the edge is no special case.
  */
 
-import { KNOTS, knotBelow } from '../lazy-table.js';
+import { KNOTS, knotBelow } from './knots.js';
 
 export class AxisValues {
   readonly count: number;
