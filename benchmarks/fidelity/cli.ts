@@ -11,20 +11,12 @@ import type { Case } from './case.js';
 import { type Axis, type LeftOut, leaveOneOut } from './cross-validation.js';
 import { writeDocs } from './docs.js';
 import { errorTable, markdown } from './errors.js';
-import {
-  descend,
-  type Linearised,
-  linearise,
-  objective,
-  polish,
-  type Residual,
-  residualsOf,
-  type Simulated,
-  simulate,
-} from './fit.js';
+import { descend, type Linearised, linearise, polish } from './fit.js';
 import { kernelTable, tablesOf } from './kernels.js';
 import { type Mapped, mapRows } from './mapping.js';
+import { objective } from './objective.js';
 import { Model } from './parameters.js';
+import { type Residual, residualsOf, type Simulated, simulate } from './residuals.js';
 import { COLUMNS, heldBack, type Row, readRows } from './rows.js';
 import { sample } from './sample.js';
 import { leftOutTables, targetTable } from './tables.js';

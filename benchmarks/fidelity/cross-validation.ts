@@ -4,9 +4,10 @@
  */
 
 import type { Case } from './case.js';
-import { descend, type Linearised, type Residual, residualsOf } from './fit.js';
+import { descend, type Linearised } from './fit.js';
 import { groupsOf } from './mapping.js';
 import type { Model } from './parameters.js';
+import { type Residual, residualsOf } from './residuals.js';
 
 export type Axis = 'gpu' | 'family' | 'source';
 

@@ -5,9 +5,9 @@ import { dataPath } from '../../src/config/data-dir.js';
 import { generationOfCase } from './case.js';
 import type { LeftOut } from './cross-validation.js';
 import { errorTable, markdown } from './errors.js';
-import type { Residual } from './fit.js';
 import type { Mapped } from './mapping.js';
 import { scatterPlot } from './plot.js';
+import type { Residual } from './residuals.js';
 import { leftOutTables, targetTable } from './tables.js';
 
 export function writeDocs(

@@ -1,7 +1,7 @@
 /** Error tables: median and 90th percentile of the absolute relative error, and the median signed one (bias). */
 
 import { quantileOf } from '../../src/core/metrics/quantiles.js';
-import type { Residual } from './fit.js';
+import type { Residual } from './residuals.js';
 
 export interface ErrorRow {
   readonly group: readonly string[];

@@ -1,71 +1,16 @@
 /**
  * Finding constants: Gauss–Newton on logarithmic residuals of whole simulations.
  *
- * A residual is ln(predicted / measured), weighed down smoothly when it is large (scale 0.12), so that
- * rows that describe something else do not pull. Groups of rows (source × GPU × generation of an engine × metric) weigh
- * by the square root of their size, and TTFT for less. Priors keep each constant near what operator tables say, and links
- * the terms of two generations of one code near each other.
  * Derivatives cost a simulation per constant and case, so one Jacobian serves several steps, and every
  * cross-validation. Simulations are rough (who is admitted when, changes by whole requests), so derivatives only propose:
  * each step is tried at several dampings (Levenberg–Marquardt), and simulations say which of them gains most.
  */
 
 import { efficiencyFor } from '../../src/core/perf/efficiency.js';
-import { type Case, type Comparison, generationOfCase } from './case.js';
+import type { Case, Comparison } from './case.js';
+import { objective, pull, weightsOf } from './objective.js';
 import type { Model } from './parameters.js';
-import { replay } from './replay.js';
-
-export interface Residual {
-  readonly case: Case;
-  readonly comparison: Comparison;
-  readonly predicted: number;
-  /** ln(predicted / measured). */
-  readonly log: number;
-}
-
-export interface Simulated {
-  readonly residuals: readonly Residual[];
-  /** Rows that were not simulated after all, by reason. */
-  readonly refused: ReadonlyMap<string, number>;
-}
-
-export function simulate(
-  cases: readonly Case[],
-  model: Model,
-  values: readonly number[],
-): Simulated {
-  const cache = new Map<string, ReturnType<Model['perfData']>>();
-  const residuals: Residual[] = [];
-  const refused = new Map<string, number>();
-  for (const c of cases) {
-    const data = cache.get(c.engine) ?? model.perfData(c.engine, values);
-    cache.set(c.engine, data);
-    const predictions = replay(c, data);
-    if ('refused' in predictions) {
-      const reason = `${c.source}: ${predictions.refused}`;
-      refused.set(reason, (refused.get(reason) ?? 0) + c.comparisons.length);
-      continue;
-    }
-    for (const comparison of c.comparisons) {
-      const predicted = predictions[comparison.measure];
-      if (predicted !== undefined && predicted > 0) {
-        const log = Math.log(predicted / comparison.measured);
-        residuals.push({ case: c, comparison, predicted, log });
-        continue;
-      }
-      const reason = `${c.source}: the simulation yields no ${comparison.metric}`;
-      refused.set(reason, (refused.get(reason) ?? 0) + 1);
-    }
-  }
-  return { residuals, refused };
-}
-
-/** Those that are refused yield nothing. */
-export const residualsOf = (
-  cases: readonly Case[],
-  model: Model,
-  values: readonly number[],
-): readonly Residual[] => simulate(cases, model, values).residuals;
+import { type Residual, residualsOf } from './residuals.js';
 
 export interface Linearised {
   readonly values: readonly number[];
@@ -89,7 +34,6 @@ export function linearise(
     residuals.map((r) => [r.comparison, new Float64Array(model.parameters.length)]),
   );
   model.parameters.forEach((p, k) => {
-    if (p.frozen) return;
     const down = values[k]! * Math.exp(STEP) > p.max;
     const moved = values.map((v, i) => (i === k ? v * Math.exp(down ? -STEP : STEP) : v));
     const reached = reachedBy(p.name, cases, model, values, moved);
@@ -150,11 +94,10 @@ export function polish(
 ): Linearised {
   let { values } = l;
   let found = new Map(l.residuals.map((r) => [r.comparison, r]));
-  model.parameters.forEach((p, k) => {
-    if (p.frozen) return;
+  for (const k of model.parameters.keys()) {
     for (const stride of STRIDES) if (!goes(k, stride)) goes(k, -stride);
     progress(k + 1);
-  });
+  }
   return { ...l, values, residuals: [...found.values()] };
 
   /** Moves parameter `k` by `stride` until that gains nothing; whether it has moved. */
@@ -261,55 +204,8 @@ function step(l: Linearised, model: Model, damping: number): number[] {
   for (let j = 0; j < n; j++) a[j]![j]! *= 1 + damping;
   const delta = solve(a, b);
   return model.parameters.map((p, j) => {
-    if (p.frozen) return l.values[j]!;
     return Math.min(p.max, l.values[j]! * Math.exp(Math.max(-1, Math.min(1, delta[j]!))));
   });
-}
-
-const SCALE = 0.12;
-/** Pseudo-Huber: a square near zero, straight far out. And how much less than a square it pulls. */
-const cost = (log: number): number => SCALE ** 2 * (Math.sqrt(1 + (log / SCALE) ** 2) - 1);
-const pull = (log: number): number => 1 / Math.sqrt(1 + (log / SCALE) ** 2);
-
-/** Rows say this much against priors: a row of a group of one counts as `ROW_WEIGHT` measurements with σ = 10 %. */
-const ROW_WEIGHT = 3;
-/** TTFT depends on how requests meet each other. */
-const TTFT_WEIGHT = 0.6;
-
-/** Shared within groups by the square root of their size. */
-function weightsOf(residuals: readonly Residual[]): number[] {
-  const sizes = new Map<string, number>();
-  for (const r of residuals) sizes.set(groupOf(r), (sizes.get(groupOf(r)) ?? 0) + 1);
-  return residuals.map((r) => {
-    const metric = r.comparison.metric === 'ttft' ? TTFT_WEIGHT : 1;
-    return (ROW_WEIGHT * metric) / 0.1 ** 2 / Math.sqrt(sizes.get(groupOf(r))!);
-  });
-}
-
-const groupOf = (r: Residual): string =>
-  [
-    r.case.source,
-    r.case.gpu.name,
-    generationOfCase(r.case),
-    r.case.model.moe ? 'moe' : 'dense',
-    r.comparison.metric,
-  ].join('|');
-
-/** What a fit makes small: pseudo-Huber losses of the rows, and squares of how far constants are from their priors, and linked ones from each other. */
-export function objective(
-  residuals: readonly Residual[],
-  model: Model,
-  values: readonly number[],
-): number {
-  const weights = weightsOf(residuals);
-  const rows = residuals.reduce((sum, r, i) => sum + weights[i]! * cost(r.log), 0);
-  const far = model.parameters.map((p, i) => Math.log(values[i]! / p.prior));
-  const priors = model.parameters.reduce((sum, p, i) => sum + (far[i]! / p.sigma) ** 2 / 2, 0);
-  const links = model.links.reduce(
-    (sum, { between: [a, b], sigma }) => sum + ((far[a]! - far[b]!) / sigma) ** 2 / 2,
-    0,
-  );
-  return rows + priors + links;
 }
 
 /** Gaussian elimination with partial pivoting. */

@@ -22,8 +22,6 @@ export interface Parameter {
   /** Standard deviation of the logarithm: the prior. */
   readonly sigma: number;
   readonly max: number;
-  /** Stays where it is in this fit. */
-  readonly frozen?: boolean;
 }
 
 const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>> = {

@@ -1,6 +1,6 @@
 /** Predicted against measured as an SVG: one panel per metric, both axes logarithmic, a band of ±10 %. */
 
-import type { Residual } from './fit.js';
+import type { Residual } from './residuals.js';
 
 const SIZE = 300;
 const MARGIN = 46;

@@ -2,7 +2,7 @@
 
 import type { LeftOut } from './cross-validation.js';
 import { errorTable, markdown, summary } from './errors.js';
-import type { Residual } from './fit.js';
+import type { Residual } from './residuals.js';
 import { TARGETS } from './targets.js';
 
 export function targetTable(residuals: readonly Residual[]): string {

@@ -1,6 +1,6 @@
 /** The figures aimed at, and which rows each is about. */
 
-import type { Residual } from './fit.js';
+import type { Residual } from './residuals.js';
 
 export interface Target {
   readonly name: string;

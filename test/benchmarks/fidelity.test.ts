@@ -5,17 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { errorTable, quantile } from '../../benchmarks/fidelity/errors.js';
-import {
-  descend,
-  linearise,
-  objective,
-  residualsOf,
-  simulate,
-} from '../../benchmarks/fidelity/fit.js';
+import { descend, linearise } from '../../benchmarks/fidelity/fit.js';
 import { mapRows } from '../../benchmarks/fidelity/mapping.js';
 import { minimise } from '../../benchmarks/fidelity/minimise.js';
 import { findGpu, findModel } from '../../benchmarks/fidelity/names.js';
+import { objective } from '../../benchmarks/fidelity/objective.js';
 import { Model } from '../../benchmarks/fidelity/parameters.js';
+import { residualsOf, simulate } from '../../benchmarks/fidelity/residuals.js';
 import { heldBack, readRows } from '../../benchmarks/fidelity/rows.js';
 
 const HEADER =

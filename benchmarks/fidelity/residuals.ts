@@ -1,0 +1,57 @@
+/** How far predictions are from what was measured, row by row. */
+
+import type { Case, Comparison } from './case.js';
+import type { Model } from './parameters.js';
+import { replay } from './replay.js';
+
+export interface Residual {
+  readonly case: Case;
+  readonly comparison: Comparison;
+  readonly predicted: number;
+  /** ln(predicted / measured). */
+  readonly log: number;
+}
+
+export interface Simulated {
+  readonly residuals: readonly Residual[];
+  /** Rows that were not simulated after all, by reason. */
+  readonly refused: ReadonlyMap<string, number>;
+}
+
+export function simulate(
+  cases: readonly Case[],
+  model: Model,
+  values: readonly number[],
+): Simulated {
+  const cache = new Map<string, ReturnType<Model['perfData']>>();
+  const residuals: Residual[] = [];
+  const refused = new Map<string, number>();
+  for (const c of cases) {
+    const data = cache.get(c.engine) ?? model.perfData(c.engine, values);
+    cache.set(c.engine, data);
+    const predictions = replay(c, data);
+    if ('refused' in predictions) {
+      const reason = `${c.source}: ${predictions.refused}`;
+      refused.set(reason, (refused.get(reason) ?? 0) + c.comparisons.length);
+      continue;
+    }
+    for (const comparison of c.comparisons) {
+      const predicted = predictions[comparison.measure];
+      if (predicted !== undefined && predicted > 0) {
+        const log = Math.log(predicted / comparison.measured);
+        residuals.push({ case: c, comparison, predicted, log });
+        continue;
+      }
+      const reason = `${c.source}: the simulation yields no ${comparison.metric}`;
+      refused.set(reason, (refused.get(reason) ?? 0) + 1);
+    }
+  }
+  return { residuals, refused };
+}
+
+/** Those that are refused yield nothing. */
+export const residualsOf = (
+  cases: readonly Case[],
+  model: Model,
+  values: readonly number[],
+): readonly Residual[] => simulate(cases, model, values).residuals;
