@@ -63,7 +63,10 @@ function run(options: Options): void {
   const mapped = mapRows(rows);
   const model = new Model([...new Set(mapped.cases.map((c) => c.engine))]);
   const start = model.parameters.map((p) => p.start);
-  const simulated = simulate(mapped.cases, model, start);
+  const simulated = simulate(mapped.cases, model, start, (done) => {
+    if (done % 100 === 0) process.stderr.write(`\rsimulated ${done}/${mapped.cases.length} `);
+  });
+  process.stderr.write(`\r${' '.repeat(30)}\r`);
   let { residuals } = simulated;
   console.log(printed(rows, mapped, simulated));
   let leftOut: readonly LeftOut[] = [];

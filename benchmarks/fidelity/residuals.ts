@@ -18,15 +18,18 @@ export interface Simulated {
   readonly refused: ReadonlyMap<string, number>;
 }
 
+/** @param progress hears of every case before it is simulated. */
 export function simulate(
   cases: readonly Case[],
   model: Model,
   values: readonly number[],
+  progress: (done: number) => void = () => {},
 ): Simulated {
   const cache = new Map<string, ReturnType<Model['perfData']>>();
   const residuals: Residual[] = [];
   const refused = new Map<string, number>();
-  for (const c of cases) {
+  for (const [i, c] of cases.entries()) {
+    progress(i);
     const data = cache.get(c.engine) ?? model.perfData(c.engine, values);
     cache.set(c.engine, data);
     const predictions = replay(c, data);
