@@ -110,7 +110,8 @@ const METRICS: Readonly<Record<string, string>> = {
 
 /** What reports say of their own error: by metric, kind of model, vendor and engine generation. */
 function errorsFile(leftOut: readonly LeftOut[]): string {
-  const table = errorTable(leftOut, (r) => [
+  const reported = leftOut.filter((r) => r.comparison.metric in METRICS);
+  const table = errorTable(reported, (r) => [
     METRICS[r.comparison.metric]!,
     r.case.model.moe ? 'experts' : 'dense',
     r.case.gpu.vendor,

@@ -2,9 +2,9 @@
  * Rows of sources that have no mapping of their own: simulated as their columns say, with nothing known of
  * the run beside them. One's own measurements, for example.
  *
- * A `request_rate` is a Poisson process, `concurrency` a closed loop: or a fixed batch where the metric is `batch_latency`, and a
- * batch inside the engine where the note says "offline". The note may state a count ("200 requests", "num_prompts 200"), which
- * with neither comes at once; lengths marked "(mean)" vary.
+ * A `request_rate` is a Poisson process, `concurrency` a closed loop, or a batch that comes at once where the metric is `batch_latency`
+ * or the note says "offline". The note may state a count ("200 requests", "num_prompts 200"): without rate and concurrency so many
+ * come at once. Lengths marked "(mean)" vary.
  */
 
 import { loadEngine } from '../../../src/config/engines.js';
@@ -91,7 +91,7 @@ function engineOf({ engine, engine_version: stated }: Row): string | undefined {
   }
 }
 
-/** Without a count: so many for each client that the first wave matters little, and as many for a rate. */
+/** Where no count is stated: the first wave matters little among so many for each client. */
 const REQUESTS_PER_CLIENT = 10;
 const REQUESTS_OF_A_RATE = 1000;
 
