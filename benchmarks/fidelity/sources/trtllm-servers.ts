@@ -48,7 +48,7 @@ export function runOf(built: Built): Run {
   return minor < 20
     ? // The C++ runtime was run with chunked context.
       { noEvict, numRequests, options: { ...options, enableChunkedPrefill: true } }
-    : { noEvict, numRequests, options, graphSizes: GRAPH_SIZES };
+    : { noEvict, numRequests, options, graphSizes: graphSizes(options) };
 }
 
 function limitsOf(built: Built): Limits {
@@ -58,6 +58,12 @@ function limitsOf(built: Built): Limits {
 
 /** `cuda_graph_config` of the PyTorch runs, with padding. */
 const GRAPH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 512, 1024, 2048, 4096, 8192];
+
+/** Up to the largest batch, which is one of them (`_filter_cuda_graph_batch_sizes`). */
+const graphSizes = ({ maxNumSeqs }: Limits): readonly number[] => [
+  ...GRAPH_SIZES.filter((size) => size < maxNumSeqs!),
+  maxNumSeqs!,
+];
 
 /** Counts that the pages state, by lengths. */
 function requestsOf({ minor, inputTokens, outputTokens }: Built): number {
