@@ -16,7 +16,7 @@ export function writeDocs(
   leftOut: readonly LeftOut[],
   operators: string | undefined,
 ): void {
-  const unmapped = [...mapped.unmapped].map(([reason, rows]) => `| ${reason} | ${rows.length} |`);
+  const unmapped = [...mapped.unmapped].map(([reason, rows]) => `| ${reason} | ${rows} |`);
   const cases = mapped.cases.length;
   if (leftOut.length > 0)
     writeFileSync(dataPath('perf_model', 'efficiency', 'errors.json'), errorsFile(leftOut));
@@ -33,8 +33,8 @@ measurements of real servers, each replayed through the engine with the load it 
 The analytic cost model has about 35 constants for all GPUs and models and ten per generation of a serving engine
 ([cost-model.md](cost-model.md)). They started from operator tables (GEMM, attention, all-reduce of A100, H100, A40, RTX 3090, RTX 4090) and were
 then moved on these rows by damped Gauss–Newton steps until none gained anything, and last one at a time, held near the tables by priors. No constant
-belongs to a model; factors on a GPU exist only where there is an operator table of it, for two groups of hardware (AMD, and Blackwell data-centre parts), and for the
-kernels of one engine (TensorRT-LLM's C++ runtime). Two generations of one code are drawn together.
+belongs to a model; factors on a GPU exist only where there is an operator table of it, and for two groups of hardware: AMD, and Blackwell data-centre parts.
+Terms of two generations of one code are drawn together.
 
 ## Left out: what to expect for hardware, models and servers never seen
 
