@@ -6,6 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Command } from 'commander';
+import { endWithReader } from '../../src/cli/io.js';
 import { ConfigError } from '../../src/core/errors.js';
 import type { Case } from './case.js';
 import { type Axis, type LeftOut, leaveOneOut } from './cross-validation.js';
@@ -142,8 +143,11 @@ function polished(from: Linearised, cases: readonly Case[], model: Model): Linea
 
 const total = (counts: Iterable<number>): number => [...counts].reduce((sum, n) => sum + n, 0);
 
-function printed(rows: readonly Row[], mapped: Mapped, { residuals, refused }: Simulated): string {
-  const unmapped = new Map([...mapped.unmapped].map(([reason, list]) => [reason, list.length]));
+function printed(
+  rows: readonly Row[],
+  { unmapped }: Mapped,
+  { residuals, refused }: Simulated,
+): string {
   const list = (counts: ReadonlyMap<string, number>): string[] =>
     [...counts].map(([reason, n]) => `  ${String(n).padStart(5)}  ${reason}`);
   return [
@@ -195,19 +199,13 @@ function result(
     predicted: r.predicted,
   });
   return {
-    unmapped: Object.fromEntries(
-      [...mapped.unmapped].map(([reason, list]) => [reason, list.length]),
-    ),
+    unmapped: Object.fromEntries(mapped.unmapped),
     rows: residuals.map(row),
     left_out: leftOut.map((r) => ({ axis: r.axis, left: r.left, ...row(r) })),
   };
 }
 
-// Of a reader that has seen enough (`| head`).
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+endWithReader(process.stdout);
 
 try {
   command.parse();

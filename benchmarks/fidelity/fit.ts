@@ -8,7 +8,7 @@
 
 import { efficiencyFor } from '../../src/core/perf/efficiency.js';
 import type { Case, Comparison } from './case.js';
-import { objective, pull, weightsOf } from './objective.js';
+import { fromPriors, objective, pull, weightsOf } from './objective.js';
 import type { Model } from './parameters.js';
 import { type Residual, residualsOf } from './residuals.js';
 
@@ -184,7 +184,7 @@ function step(l: Linearised, model: Model, damping: number): number[] {
       for (let k = 0; k < n; k++) a[j]![k]! += w * row[j]! * row[k]!;
     }
   });
-  const far = model.parameters.map((p, j) => Math.log(l.values[j]! / p.prior));
+  const far = fromPriors(model, l.values);
   model.parameters.forEach((p, j) => {
     const prior = 1 / p.sigma ** 2;
     a[j]![j]! += prior;

@@ -11,20 +11,18 @@ import { plain } from './sources/plain.js';
 
 export interface Mapped {
   readonly cases: readonly Case[];
-  /** Rows without a simulation, by reason. */
-  readonly unmapped: ReadonlyMap<string, readonly Row[]>;
+  /** How many rows have no simulation, by reason. */
+  readonly unmapped: ReadonlyMap<string, number>;
 }
 
 export function mapRows(rows: readonly Row[]): Mapped {
   const cases = new Map<string, { case: Omit<Case, 'comparisons'>; comparisons: Comparison[] }>();
-  const unmapped = new Map<string, Row[]>();
+  const unmapped = new Map<string, number>();
   for (const row of rows) {
     const mapping = mapRow(row);
     if ('unmapped' in mapping) {
       const reason = `${row.source}: ${mapping.unmapped}`;
-      const list = unmapped.get(reason) ?? [];
-      list.push(row);
-      unmapped.set(reason, list);
+      unmapped.set(reason, (unmapped.get(reason) ?? 0) + 1);
       continue;
     }
     const { model, gpu, ...rest } = mapping.case;

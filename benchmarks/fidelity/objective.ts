@@ -39,6 +39,10 @@ const groupOf = (r: Residual): string =>
     r.comparison.metric,
   ].join('|');
 
+/** How far constants are from their priors, in their logarithms. */
+export const fromPriors = ({ parameters }: Model, values: readonly number[]): number[] =>
+  parameters.map((p, i) => Math.log(values[i]! / p.prior));
+
 /** What a fit makes small: pseudo-Huber losses of the rows, and squares of how far constants are from their priors, and linked ones from each other. */
 export function objective(
   residuals: readonly Residual[],
@@ -47,7 +51,7 @@ export function objective(
 ): number {
   const weights = weightsOf(residuals);
   const rows = residuals.reduce((sum, r, i) => sum + weights[i]! * cost(r.log), 0);
-  const far = model.parameters.map((p, i) => Math.log(values[i]! / p.prior));
+  const far = fromPriors(model, values);
   const priors = model.parameters.reduce((sum, p, i) => sum + (far[i]! / p.sigma) ** 2 / 2, 0);
   const links = model.links.reduce(
     (sum, { between: [a, b], sigma }) => sum + ((far[a]! - far[b]!) / sigma) ** 2 / 2,

@@ -53,6 +53,7 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   moeSeconds: [0.5, 1],
   latentAttentionLatencySeconds: [0.5, 1],
 };
+
 /** Two generations of one code: their terms, but for some, go the same way from their priors. */
 interface Kinship {
   readonly generations: readonly [string, string];

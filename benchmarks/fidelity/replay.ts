@@ -1,6 +1,5 @@
 /** A case through the real engine: one simulation, and the numbers its rows are compared with. */
 
-import { ConfigError } from '../../src/core/errors.js';
 import type { LatencySummary } from '../../src/core/metrics/report.js';
 import type { EngineProfile, PerfData } from '../../src/core/perf/engine-profile.js';
 import { inputTimesOf, type ResolvedPool, resolvePool } from '../../src/core/perf/resolve.js';
@@ -11,22 +10,18 @@ import { NS_PER_S, type TimeNs } from '../../src/core/units.js';
 import { ClosedLoop } from '../../src/core/workload/closed-loop.js';
 import type { Arrival, Workload } from '../../src/core/workload/workload.js';
 import { type Case, type Lengths, type Load, type Measure, PERCENTILES } from './case.js';
+import { unlessRefused } from './refusal.js';
 
 export type Predictions = Partial<Record<Measure, number>>;
 
 /** @returns predictions, or why the case cannot be (the model does not fit, …). */
 export function replay(c: Case, given: PerfData): Predictions | { readonly refused: string } {
   const data = { ...given, engine: { ...given.engine, ...changed(c) } };
-  let pool: ResolvedPool;
-  try {
-    pool = resolvePool(
-      { model: c.model, hardware: c.gpu, engine: c.engine, numInstances: 1, options: c.options },
-      data,
-    );
-  } catch (error) {
-    if (error instanceof ConfigError) return { refused: 'the model does not fit as laid out here' };
-    throw error;
-  }
+  const { model, gpu: hardware, engine, options } = c;
+  const pool = unlessRefused(() =>
+    resolvePool({ model, hardware, engine, numInstances: 1, options }, data),
+  );
+  if (!pool) return { refused: 'the model does not fit as laid out here' };
   return c.load.kind === 'step' ? stepOf(pool, c.load) : run(c, pool, c.load);
 }
 

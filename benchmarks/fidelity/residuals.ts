@@ -28,14 +28,17 @@ export function simulate(
   const cache = new Map<string, ReturnType<Model['perfData']>>();
   const residuals: Residual[] = [];
   const refused = new Map<string, number>();
+  const refuse = ({ source }: Case, why: string, rows: number): void => {
+    const reason = `${source}: ${why}`;
+    refused.set(reason, (refused.get(reason) ?? 0) + rows);
+  };
   for (const [i, c] of cases.entries()) {
     progress(i);
     const data = cache.get(c.engine) ?? model.perfData(c.engine, values);
     cache.set(c.engine, data);
     const predictions = replay(c, data);
     if ('refused' in predictions) {
-      const reason = `${c.source}: ${predictions.refused}`;
-      refused.set(reason, (refused.get(reason) ?? 0) + c.comparisons.length);
+      refuse(c, predictions.refused, c.comparisons.length);
       continue;
     }
     for (const comparison of c.comparisons) {
@@ -43,10 +46,7 @@ export function simulate(
       if (predicted !== undefined && predicted > 0) {
         const log = Math.log(predicted / comparison.measured);
         residuals.push({ case: c, comparison, predicted, log });
-        continue;
-      }
-      const reason = `${c.source}: the simulation yields no ${comparison.metric}`;
-      refused.set(reason, (refused.get(reason) ?? 0) + 1);
+      } else refuse(c, `the simulation yields no ${comparison.metric}`, 1);
     }
   }
   return { residuals, refused };

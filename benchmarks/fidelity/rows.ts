@@ -36,15 +36,14 @@ export type Row = Readonly<Record<(typeof COLUMNS)[number], string>> & {
 /** All rows of the CSV files of a folder (or of its `e2e` folder), in order. */
 export function readRows(directory: string): Row[] {
   const csvs = (d: string): string[] =>
-    readdirSync(d)
-      .filter((f) => f.endsWith('.csv'))
-      .sort()
-      .map((f) => join(d, f));
-  if (!existsSync(directory) || !statSync(directory).isDirectory())
-    throw new ConfigError('--data', 'a folder with CSV files of measurements', directory);
-  let files = csvs(directory);
-  if (files.length === 0 && readdirSync(directory).includes('e2e'))
-    files = csvs(join(directory, 'e2e'));
+    existsSync(d) && statSync(d).isDirectory()
+      ? readdirSync(d)
+          .filter((f) => f.endsWith('.csv'))
+          .sort()
+          .map((f) => join(d, f))
+      : [];
+  const here = csvs(directory);
+  const files = here.length > 0 ? here : csvs(join(directory, 'e2e'));
   if (files.length === 0)
     throw new ConfigError('--data', 'a folder with CSV files of measurements', directory);
   return files.flatMap((file) => {

@@ -18,3 +18,11 @@ export type ExitCode = number;
 export const OK: ExitCode = 0;
 export const FAILED: ExitCode = 1;
 export const INTERRUPTED: ExitCode = 130;
+
+/** A reader that has seen enough (`| head`) is no error. */
+export function endWithReader(stdout: NodeJS.WriteStream): void {
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(OK);
+    throw error;
+  });
+}

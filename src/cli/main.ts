@@ -6,7 +6,7 @@
 import { ConfigError, closest } from '../core/errors.js';
 import { normaliseArgv } from './argv.js';
 import { COMMANDS, type CommandEntry } from './commands/index.js';
-import { type ExitCode, FAILED, type Io, OK } from './io.js';
+import { type ExitCode, endWithReader, FAILED, type Io, OK } from './io.js';
 
 /** Runs one command line; never throws for what a user can mend. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
@@ -110,11 +110,7 @@ function errorText(error: ConfigError): string {
 
 /** The process's own command line. */
 export async function main(): Promise<void> {
-  // A reader that has seen enough (`| head`) is no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(OK);
-    throw error;
-  });
+  endWithReader(process.stdout);
   process.exitCode = await run(process.argv.slice(2), {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),

@@ -39,9 +39,16 @@ export function serverOf(asked: Asked): Server {
 /** vLLM's first version with asynchronous scheduling by default. */
 const ASYNC = 'vllm-0.14';
 
+/** Scripts set an fp8 cache for all models but gpt-oss. vLLM on H100 kept 16 bits, whatever its script says: it queues where it must then. */
+const scriptedKv = (model: ModelShape): PoolOptions =>
+  model.quantization === 'mxfp4' ? {} : { kvCacheDtype: 'fp8' };
+
 function vllm({ row, model, gpu }: Asked): Server {
   const version = row.engine_version;
-  const options = { maxNumBatchedTokens: gpu.vendor === 'amd' ? 131_072 : 8192 };
+  const options =
+    gpu.vendor === 'amd'
+      ? { maxNumBatchedTokens: 131_072, ...scriptedKv(model) }
+      : { maxNumBatchedTokens: 8192 };
   return {
     engine: version && minorOf(version) >= 14 ? `vllm-${version}` : ASYNC,
     options,
@@ -93,6 +100,7 @@ function trtllm(asked: Asked): Server {
     engine: `trtllm-${row.engine_version || '1.1'}`,
     options: {
       maxNumBatchedTokens: budget,
+      ...scriptedKv(model),
       ...(interval > 1 ? { prefillScheduleInterval: interval } : {}),
     },
     ...(interval > 1 ? { waitsForBatch: interval } : {}),

@@ -64,7 +64,7 @@ export const inferenceX: Source = {
           tensorParallel: layout.tensorParallelSize ?? 1,
           attentionDp: layout.dataParallelSize !== undefined,
         });
-    const options = { ...layout, ...precisionOf(row, model, gpu, team), ...server.options };
+    const options = { ...layout, ...precisionOf(row, model, gpu), ...server.options };
     const { options: _, ...rest } = server;
     const input = number(row.input_len);
     const output = number(row.output_len);
@@ -117,16 +117,9 @@ export function layoutOf(row: Row): PoolOptions {
   };
 }
 
-/**
- * Blackwell ran with fp8 KV: with 16 bits, long outputs would take a third longer. So did TensorRT-LLM on Hopper (its scripts set it, but
- * for gpt-oss) and vLLM on AMD. vLLM on H100 kept 16 bits, whatever its script says: it queues where it must then. The team states none.
- */
-function precisionOf(row: Row, model: ModelShape, gpu: GpuSpec, team: boolean): PoolOptions {
+/** Blackwell ran with fp8 KV: with 16 bits, long outputs would take a third longer. */
+function precisionOf(row: Row, model: ModelShape, gpu: GpuSpec): PoolOptions {
   const options = dtypeOptions(row.dtype, model);
-  const notGptOss = model.quantization !== 'mxfp4';
-  const fp8Kv =
-    gpu.architecture === 'blackwell' ||
-    (!team && row.engine === 'TensorRT-LLM' && notGptOss) ||
-    (gpu.vendor === 'amd' && row.engine === 'vLLM' && notGptOss);
+  const fp8Kv = gpu.architecture === 'blackwell';
   return fp8Kv ? { ...options, kvCacheDtype: 'fp8' } : options;
 }

@@ -8,20 +8,20 @@
  */
 
 import { loadEngine } from '../../../src/config/engines.js';
-import { ConfigError } from '../../../src/core/errors.js';
 import type { PoolOptions } from '../../../src/core/scenario.js';
 import { fixed, type Lengths, type Load, type Mapping, type Measure } from '../case.js';
+import { unlessRefused } from '../refusal.js';
 import type { Row } from '../rows.js';
 import {
   compare,
   dtypeOptions,
   layoutOptions,
+  type MapRow,
   number,
   precisionLabel,
-  type Source,
 } from './source.js';
 
-export const plain: Exclude<Source['map'], string> = (row, model, gpu) => {
+export const plain: MapRow = (row, model, gpu) => {
   const measured = measureOf(row);
   if (!measured) return { unmapped: `metric ${row.metric}` };
   const engine = engineOf(row);
@@ -82,13 +82,7 @@ function engineOf({ engine, engine_version: stated }: Row): string | undefined {
   if (profile === undefined) return undefined;
   const version = /\d+(\.\d+)*/.exec(stated)?.[0];
   const spec = version === undefined ? profile : `${profile}-${version}`;
-  try {
-    loadEngine(spec);
-    return spec;
-  } catch (error) {
-    if (error instanceof ConfigError) return undefined;
-    throw error;
-  }
+  return unlessRefused(() => loadEngine(spec)) && spec;
 }
 
 /** Where no count is stated: the first wave matters little among so many for each client. */

@@ -6,11 +6,13 @@ import type { PoolOptions } from '../../../src/core/scenario.js';
 import type { Comparison, Mapping, Measure } from '../case.js';
 import type { Row } from '../rows.js';
 
+export type MapRow = (row: Row, model: ModelShape, gpu: GpuSpec) => Mapping;
+
 export interface Source {
   /** Values of the column `source`. */
   readonly names: readonly string[];
   /** A function, or the reason why no row of it can be simulated. */
-  readonly map: string | ((row: Row, model: ModelShape, gpu: GpuSpec) => Mapping);
+  readonly map: string | MapRow;
 }
 
 /** Options of the weights and of the KV cache, from `weights/kv` as the column `dtype` has it. */

@@ -7,7 +7,6 @@
  */
 
 import { loadPerfData } from '../../../src/config/engines.js';
-import { ConfigError } from '../../../src/core/errors.js';
 import type { GpuSpec } from '../../../src/core/model/gpu.js';
 import {
   type ModelShape,
@@ -17,6 +16,7 @@ import {
 import { resolvePool } from '../../../src/core/perf/resolve.js';
 import type { PoolOptions } from '../../../src/core/scenario.js';
 import type { Case } from '../case.js';
+import { unlessRefused } from '../refusal.js';
 
 export interface Built {
   readonly model: ModelShape;
@@ -28,7 +28,7 @@ export interface Built {
   readonly minor: number;
 }
 
-type Limits = Pick<PoolOptions, 'maxNumSeqs' | 'maxNumBatchedTokens'>;
+type Limits = Required<Pick<PoolOptions, 'maxNumSeqs' | 'maxNumBatchedTokens'>>;
 export type Run = Pick<Case, 'graphSizes'> & {
   readonly noEvict: boolean;
   readonly options: PoolOptions;
@@ -61,8 +61,8 @@ const GRAPH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 384, 512, 1024, 2048, 409
 
 /** Up to the largest batch, which is one of them (`_filter_cuda_graph_batch_sizes`). */
 const graphSizes = ({ maxNumSeqs }: Limits): readonly number[] => [
-  ...GRAPH_SIZES.filter((size) => size < maxNumSeqs!),
-  maxNumSeqs!,
+  ...GRAPH_SIZES.filter((size) => size < maxNumSeqs),
+  maxNumSeqs,
 ];
 
 /** Counts that the pages state, by lengths. */
@@ -112,16 +112,10 @@ function listed(built: Built): Limits {
 function holdsOne(built: Built, limits: Limits): boolean {
   const { model, gpu: hardware, inputTokens, outputTokens } = built;
   const options = { ...built.options, ...limits };
-  try {
-    const { kv } = resolvePool(
-      { model, hardware, engine: LISTED_FOR, numInstances: 1, options },
-      listedFor,
-    );
-    return kv.numTokens > inputTokens + outputTokens;
-  } catch (error) {
-    if (error instanceof ConfigError) return false;
-    throw error;
-  }
+  const pool = unlessRefused(() =>
+    resolvePool({ model, hardware, engine: LISTED_FOR, numInstances: 1, options }, listedFor),
+  );
+  return pool !== undefined && pool.kv.numTokens > inputTokens + outputTokens;
 }
 
 const LISTED_FOR = 'trtllm-0.13';
