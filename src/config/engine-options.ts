@@ -111,6 +111,25 @@ export const ENGINE_OPTIONS: readonly EngineOption[] = [
     about: 'steps from one that carries prefill to the next that may',
   },
   {
+    field: 'scheduler_recv_interval',
+    kind: 'count',
+    least: 1,
+    about: 'decode steps after which new requests are looked for (SGLang)',
+  },
+  {
+    field: 'batch_wait_timeout_iters',
+    kind: 'count',
+    least: 0,
+    about: 'steps a prompt waits for others while something decodes (TensorRT-LLM)',
+  },
+  {
+    field: 'batch_wait_max_tokens_ratio',
+    kind: 'number',
+    least: 0,
+    most: 1,
+    about: 'share of the token budget that is enough not to wait',
+  },
+  {
     field: 'dtype',
     kind: 'text',
     about: 'data type of weights and activations: auto, bfloat16, float16',

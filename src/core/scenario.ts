@@ -32,6 +32,9 @@ export interface PoolOptions {
   readonly schedulerReserveFullIsl?: boolean;
   readonly watermark?: number;
   readonly prefillScheduleInterval?: number;
+  readonly schedulerRecvInterval?: number;
+  readonly batchWaitTimeoutIters?: number;
+  readonly batchWaitMaxTokensRatio?: number;
   readonly dtype?: string;
   readonly quantization?: string;
   readonly kvCacheDtype?: string;

@@ -454,3 +454,64 @@ describe('cadence', () => {
     ]);
   });
 });
+
+describe('prefill held back as other engines do', () => {
+  const decoding: Ask = { prompt: 4, out: 12 };
+  const admittedIn = (asks: readonly Ask[], config: Parameters<typeof lines>[1]) =>
+    lines(asks, config).flatMap(({ s, new: admitted }) => (admitted ?? []).map((id) => [id, s]));
+
+  it('SGLang looks for requests every N decode steps, and after a step with prefill', () => {
+    const asks: Ask[] = [
+      decoding,
+      { at: 2, prompt: 4, out: 2 },
+      { at: 5, prompt: 4, out: 2 },
+      { at: 6, prompt: 4, out: 2 },
+    ];
+    // Looked for in steps 0, 1 (after prefill), 4, 5 (after prefill), 6 (again), 7, 10.
+    expect(admittedIn(asks, { scheduler_recv_interval: 3 })).toEqual([
+      [0, 0],
+      [1, 4],
+      [2, 5],
+      [3, 6],
+    ]);
+  });
+
+  it('what SGLang has seen and found no room for goes in as soon as there is some', () => {
+    const asks: Ask[] = [
+      { prompt: 4, out: 3 },
+      { prompt: 4, out: 9 },
+      { prompt: 4, out: 2 },
+    ];
+    expect(admittedIn(asks, { scheduler_recv_interval: 7, max_num_seqs: 2 })).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, 3],
+    ]);
+  });
+
+  const waits = { batch_wait_timeout_iters: 3, batch_wait_max_tokens_ratio: 1 };
+
+  it('TensorRT-LLM lets a prompt wait N steps for company', () => {
+    const asks: Ask[] = [decoding, { at: 2, prompt: 4, out: 2 }, { at: 4, prompt: 4, out: 2 }];
+    expect(admittedIn(asks, waits)).toEqual([
+      [0, 0],
+      [1, 5],
+      [2, 5],
+    ]);
+  });
+
+  it('and no longer than until there are tokens enough, decodes counted', () => {
+    const asks: Ask[] = [decoding, { at: 2, prompt: 8, out: 2 }, { at: 3, prompt: 7, out: 2 }];
+    expect(admittedIn(asks, waits)).toEqual([
+      [0, 0],
+      [1, 3],
+      [2, 3],
+    ]);
+    const half = { ...waits, batch_wait_max_tokens_ratio: 0.5 };
+    expect(admittedIn(asks, half).slice(1, 2)).toEqual([[1, 2]]);
+  });
+
+  it('nothing waits where nothing decodes', () => {
+    expect(admittedIn([{ at: 2, prompt: 4, out: 2 }], waits)).toEqual([[0, 2]]);
+  });
+});

@@ -34,6 +34,10 @@ export interface GoldenConfig {
   readonly num_speculative_tokens: number;
   readonly spec_method: 'ngram' | 'draft_model' | 'eagle' | null;
   readonly spec_draft: 'full' | 'var';
+  /** Not in traces: ways of holding prefill back of other engines. Absent: none. */
+  readonly scheduler_recv_interval?: number;
+  readonly batch_wait_timeout_iters?: number;
+  readonly batch_wait_max_tokens_ratio?: number;
   /** Not in traces, which were recorded with one stage. Absent: 1. */
   readonly pipeline_parallel_size?: number;
   /** Absent: no LoRA. */

@@ -149,7 +149,7 @@ function drawConfig(
     long_prefill_token_threshold_adaptive: draw.chance(0.3),
     scheduler_reserve_full_isl: draw.chance(0.6),
     watermark: draw.of([0, 0, 0, 0.05, 0.1, 0.3]),
-    prefill_schedule_interval: kind === 'cadence' ? draw.of([2, 3, 7]) : draw.of([1, 1, 1, 2, 3]),
+    ...drawCadence(draw, kind),
     async_scheduling: asynchronous,
     num_speculative_tokens: k,
     // Asynchronous scheduling needs drafts made on the device.
@@ -157,6 +157,23 @@ function drawConfig(
     spec_draft: spec && !asynchronous && draw.chance(0.3) ? 'var' : 'full',
     ...(features.stages && { pipeline_parallel_size: draw.of([1, 2, 2, 3, 4]) }),
     ...drawSlots(draw, features),
+  };
+}
+
+/** One of the three ways of holding prefill back, or none. */
+function drawCadence(
+  draw: Draw,
+  kind: Kind,
+): Pick<GoldenConfig, 'prefill_schedule_interval'> & Partial<GoldenConfig> {
+  const way = kind === 'cadence' ? draw.integer(0, 2) : draw.integer(0, 5);
+  const steps = draw.of([2, 3, 7]);
+  if (way === 0) return { prefill_schedule_interval: steps };
+  if (way === 1) return { prefill_schedule_interval: 1, scheduler_recv_interval: steps };
+  if (way > 2) return { prefill_schedule_interval: 1 };
+  return {
+    prefill_schedule_interval: 1,
+    batch_wait_timeout_iters: steps,
+    batch_wait_max_tokens_ratio: draw.of([0.3, 0.6, 1]),
   };
 }
 

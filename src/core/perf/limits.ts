@@ -46,6 +46,7 @@ const COUNTS = {
   '--max-model-len': 'maxModelLen',
   '--num-gpu-blocks-override': 'numGpuBlocksOverride',
   '--prefill-schedule-interval': 'prefillScheduleInterval',
+  '--scheduler-recv-interval': 'schedulerRecvInterval',
 } as const satisfies Record<string, keyof PoolOptions>;
 
 function checkOptions(options: PoolOptions): void {
@@ -62,7 +63,39 @@ function checkOptions(options: PoolOptions): void {
     '(0, 1]',
   );
   within('--watermark', options.watermark, (x) => x >= 0 && x < 1, '[0, 1)');
+  within(
+    '--batch-wait-timeout-iters',
+    options.batchWaitTimeoutIters,
+    (x) => Number.isInteger(x) && x >= 0,
+    '0, 1, 2, ...',
+  );
+  within(
+    '--batch-wait-max-tokens-ratio',
+    options.batchWaitMaxTokensRatio,
+    (x) => x >= 0 && x <= 1,
+    '[0, 1]',
+  );
   within('--input-latency', options.inputLatencyMs, (x) => x >= 0, '[0, ∞) milliseconds');
+  checkCadence(options);
+}
+
+/** Engines hold prefill back in three ways. That of TensorRT-LLM has two numbers, and with one of them waits for nothing. */
+function checkCadence(options: PoolOptions): void {
+  const { prefillScheduleInterval: nth, schedulerRecvInterval: poll } = options;
+  const { batchWaitTimeoutIters: iters, batchWaitMaxTokensRatio: ratio } = options;
+  const ways: readonly (readonly [flag: string, value: number | undefined, off: number])[] = [
+    ['--prefill-schedule-interval', nth, 1],
+    ['--scheduler-recv-interval', poll, 1],
+    ['--batch-wait-timeout-iters', iters, 0],
+  ];
+  const [one, other] = ways.filter(([, value, off]) => (value ?? off) > off);
+  if (one && other) {
+    const expected = `no ${one[0]} beside it: there is one way of holding prefill back`;
+    throw new ConfigError(other[0], expected, other[1]);
+  }
+  const both = 'a number above 0: prompts wait by both or not at all';
+  if (iters && !ratio) throw new ConfigError('--batch-wait-max-tokens-ratio', both, ratio);
+  if (ratio && !iters) throw new ConfigError('--batch-wait-timeout-iters', both, iters);
 }
 
 function within(

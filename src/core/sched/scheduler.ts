@@ -19,7 +19,7 @@ import type { TimeNs } from '../units.js';
 import { Admission } from './admission.js';
 import { type Batch, RequestBag } from './batch.js';
 import { Budget } from './budget.js';
-import { Cadence } from './cadence.js';
+import { type Ahead, type Cadence, cadenceOf } from './cadence.js';
 import type { DecodeSet } from './decode-set.js';
 import { policyNamed } from './policies/index.js';
 import { RunningSet } from './running-set.js';
@@ -41,7 +41,7 @@ export interface SchedulerEars {
 /** More tokens than any prompt has, and a small integer. */
 const NO_THRESHOLD = 2 ** 30;
 
-export class Scheduler implements Share {
+export class Scheduler implements Share, Ahead {
   readonly queue: WaitingQueue;
   readonly set: RunningSet;
   /** Whether the next call would decide the same, as far as the last one knows. */
@@ -69,7 +69,7 @@ export class Scheduler implements Share {
   ) {
     this.#speculation = speculationOf(config);
     this.#budget = new Budget(config, this.#speculation.draftSlots);
-    this.#cadence = new Cadence(config.prefillScheduleInterval);
+    this.#cadence = cadenceOf(config);
     const policy = policyNamed(config.policy);
     this.queue = new WaitingQueue(policy);
     this.set = new RunningSet(config, this.#speculation, kv, decodes);
@@ -94,12 +94,34 @@ export class Scheduler implements Share {
     return this.set.list.size + this.waiting.size;
   }
 
+  get isDecoding(): boolean {
+    return this.set.isDecoding;
+  }
+
+  tokensWithPrefill(enough: number): number {
+    const { set, decodes, config } = this;
+    let prefill = 0;
+    let others = decodes.size;
+    for (let i = 0; i < set.numMembers; i++) {
+      const member = set.members[i]!;
+      const tokens = set.wants(member, false);
+      if (member.phase === 'prefill') prefill += tokens;
+      else others += tokens;
+    }
+    let slots = Math.min(config.maxNumSeqs, config.maxNumActiveSeqs) - set.size;
+    for (let next = this.waiting.head; next && slots > 0 && prefill < enough; next = next.next) {
+      prefill += next.known;
+      slots--;
+    }
+    return prefill === 0 ? 0 : prefill + others;
+  }
+
   /** Makes one schedule call into `batch`. `inFlight`: the batch before, when its tokens are still to come. */
   call(now: TimeNs, batch: Batch, inFlight: Batch | undefined): void {
     const { decodes, set } = this;
     batch.reset(decodes.calls + 1);
     this.threshold = this.#threshold();
-    this.held = this.#cadence.holds(set.isDecoding);
+    this.held = this.#cadence.holds(this);
     this.#admission.headGainsAt = Infinity;
     this.#admission.blocked = false;
     const preemptedBefore = this.#walk.numPreemptions;
@@ -148,8 +170,8 @@ export class Scheduler implements Share {
     if (!this.repeatable) return 0;
     const { decodes } = this;
     let calls = Math.min(limit, decodes.callsUntilChange());
-    if (this.held && this.waiting.size + this.set.numMembers > 0) {
-      calls = Math.min(calls, this.#cadence.callsHeld());
+    if (this.waiting.size + this.set.numMembers > 0) {
+      calls = Math.min(calls, this.#cadence.callsAlike(this.held));
     }
     calls = Math.min(calls, this.#admission.headGainsAt - 1 - decodes.calls);
     // With tiers, a block taken may change what the head finds.

@@ -15,7 +15,7 @@ import {
 } from '../../parity/golden.js';
 import { OracleAdapters } from './adapters.js';
 import type { Call, Entry, Update } from './batch.js';
-import { Cadence } from './cadence.js';
+import { Cadence, type Wanted } from './cadence.js';
 import { KvCache } from './kv-cache.js';
 import { byPriority, OracleRequest } from './request.js';
 import { accepted, Budget, proposed } from './speculation.js';
@@ -32,7 +32,7 @@ export class OracleScheduler {
 
   constructor(readonly config: GoldenConfig) {
     this.derived = derive(config);
-    this.#cadence = new Cadence(config.prefill_schedule_interval);
+    this.#cadence = new Cadence(config);
     this.#adapters = config.max_loras === undefined ? undefined : new OracleAdapters(config);
     this.#maxActive = config.max_num_active_seqs ?? config.max_num_seqs;
     this.kv = new KvCache(config, this.derived);
@@ -73,7 +73,7 @@ export class OracleScheduler {
     };
     this.#adapters?.beginCall();
     const threshold = this.#threshold();
-    const held = this.#cadence.holds(this.running);
+    const held = this.#cadence.holds(this.running, this.#wantedByAll());
     const budget = new Budget(this.config, this.derived.draft_slots);
     this.#scheduleRunning(call, budget, threshold, held);
     // Rule 8: nothing is admitted in a call in which anything was preempted.
@@ -118,7 +118,7 @@ export class OracleScheduler {
     while (index < this.running.length && budget.left > 0) {
       const request = this.running[index]!;
       const wanted = Math.min(this.#wanted(request, held), threshold, budget.left);
-      const numScheduled = Math.min(wanted, this.config.max_model_len - 1 - request.numComputed);
+      const numScheduled = this.#withinWindow(request, wanted);
       // Rule 3: who has nothing to do is skipped.
       if (numScheduled <= 0) {
         index += 1;
@@ -159,6 +159,28 @@ export class OracleScheduler {
     const end = request.promptTokens + request.spec.max_tokens;
     if (inFlight > 0 && request.numComputed + 2 - inFlight >= end) return 0;
     return request.numKnown + request.numDrafts + inFlight - request.numComputed;
+  }
+
+  #withinWindow({ numComputed }: OracleRequest, tokens: number): number {
+    return Math.min(tokens, this.config.max_model_len - 1 - numComputed);
+  }
+
+  /** Of the running, and of those in the queue that there are slots for. */
+  #wantedByAll(): Wanted {
+    const slots = Math.min(this.config.max_num_seqs, this.#maxActive) - this.running.length;
+    const queued = this.waiting.slice(0, Math.max(0, slots)).map(({ numKnown }) => numKnown);
+    const chunks = this.running.filter(({ midPrefill }) => midPrefill);
+    const sum = (tokens: readonly number[]) => tokens.reduce((a, b) => a + b, 0);
+    const ofRunning = (requests: readonly OracleRequest[]) =>
+      sum(
+        requests.map((request) =>
+          Math.max(0, this.#withinWindow(request, this.#wanted(request, false))),
+        ),
+      );
+    return {
+      all: ofRunning(this.running) + sum(queued),
+      prefill: ofRunning(chunks) + sum(queued),
+    };
   }
 
   /** Rule 15: fcfs takes the tail, priority the least urgent, the asker included. */
