@@ -160,7 +160,7 @@ function usedBy(name: string, c: Case): boolean {
   if (key.startsWith('latent')) return c.model.mla !== undefined;
   if (key === 'inputLatencySeconds' || key === 'tokenizingSecondsPerToken')
     return c.load.kind !== 'step' && c.options.inputLatencyMs === undefined;
-  if (key === 'dispatchSecondsPerLayer' || key === 'dispatchFactor') return c.load.kind !== 'step';
+  if (key === 'dispatchSecondsPerLayer') return c.load.kind !== 'step';
   if (key === 'samplingBytesPerLogit') return !c.greedy;
   if (kind === 'engine') return true;
   if (key === 'expertComputeWeightOnly' || key === 'quantSeconds' || /[84]$/.test(key))

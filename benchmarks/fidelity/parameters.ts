@@ -28,6 +28,7 @@ const CONSTANTS: Readonly<Record<string, readonly [sigma: number, max: number]>>
   gemmCompute16: [0.05, 1],
   gemmCompute8: [0.06, 1],
   gemmCompute4: [0.12, 1],
+  gemmComputeBlock8: [0.06, 1],
   expertComputeWeightOnly: [0.15, 1],
   gemmMemory16: [0.03, 1],
   gemmMemory8: [0.05, 1],
@@ -61,9 +62,21 @@ interface Kinship {
   readonly except?: readonly string[];
 }
 
-const { values: PRIORS, links: KINSHIPS } = JSON.parse(
-  readFileSync(dataPath('benchmarks', 'fidelity', 'priors.json'), 'utf8'),
-) as { values: Readonly<Record<string, number>>; links: readonly Kinship[] };
+/** Factors of one override that go the same way: what keeps hardware from its data sheet in one precision does so in others. */
+interface Likeness {
+  readonly factors: readonly string[];
+  readonly sigma: number;
+}
+
+const {
+  values: PRIORS,
+  links: KINSHIPS,
+  alike: LIKENESSES,
+} = JSON.parse(readFileSync(dataPath('benchmarks', 'fidelity', 'priors.json'), 'utf8')) as {
+  values: Readonly<Record<string, number>>;
+  links: readonly Kinship[];
+  alike: readonly Likeness[];
+};
 
 /** Values of overrides that operator tables say something about. */
 const VALUES: Readonly<Record<string, readonly [sigma: number, max: number]>> = {
@@ -95,6 +108,9 @@ export interface Link {
   readonly between: readonly [number, number];
   readonly sigma: number;
 }
+
+const pairsOf = <T>(items: readonly T[]): (readonly [T, T])[] =>
+  items.flatMap((a, i) => items.slice(i + 1).map((b) => [a, b] as const));
 
 export class Model {
   readonly parameters: readonly Parameter[];
@@ -134,14 +150,21 @@ export class Model {
       }
     }
     this.parameters = result;
-    const indexOf = (generation: string, term: string): number =>
-      result.findIndex((p) => p.name === `engine.${generation}.${term}`);
-    this.links = KINSHIPS.flatMap(({ generations: [a, b], sigma, except = [] }) =>
+    const link = (a: string, b: string, sigma: number): Link => ({
+      between: [result.findIndex((p) => p.name === a), result.findIndex((p) => p.name === b)],
+      sigma,
+    });
+    const kin = KINSHIPS.flatMap(({ generations: [a, b], sigma, except = [] }) =>
       Object.keys(ENGINE_TERMS)
         .filter((term) => !except.includes(term))
-        .map((term) => ({ between: [indexOf(a, term), indexOf(b, term)] as const, sigma }))
-        .filter(({ between }) => !between.includes(-1)),
+        .map((term) => link(`engine.${a}.${term}`, `engine.${b}.${term}`, sigma)),
     );
+    const alike = LIKENESSES.flatMap(({ factors, sigma }) =>
+      this.#efficiency.overrides.flatMap((_, i) =>
+        pairsOf(factors).map(([a, b]) => link(`factor.${i}.${a}`, `factor.${i}.${b}`, sigma)),
+      ),
+    );
+    this.links = [...kin, ...alike].filter(({ between }) => !between.includes(-1));
   }
 
   /** Constants for `engine` with the parameters moved to `values`. */

@@ -213,6 +213,7 @@ function quantizationOf(config: Config): string | undefined {
       : 'nvfp4';
   }
   if ((method === 'gptq' || method === 'awq') && q.bits === 8) return 'int8-weights';
+  if (method === 'fp8' && Array.isArray(q.weight_block_size)) return 'fp8_block';
   return method || undefined;
 }
 

@@ -16,6 +16,8 @@ export interface Efficiency {
   readonly gemmCompute16: number;
   readonly gemmCompute8: number;
   readonly gemmCompute4: number;
+  /** fp8 with a scale for every block of weights and of activations, which are multiplied in between. */
+  readonly gemmComputeBlock8: number;
   /** Weights of 4 or 8 bits unpacked to 16 before multiplying: fraction of the 16-bit peak. */
   readonly gemmComputeWeightOnly: number;
   /** The same in the grouped GEMM of experts, where only they are quantised. */
@@ -34,8 +36,6 @@ export interface Efficiency {
   readonly normSeconds: number;
   /** Quantising activations, per layer. */
   readonly quantSeconds: number;
-  /** Factor on `EngineProfile.dispatchSecondsPerLayer`: how much launching a layer takes on this hardware's software. */
-  readonly dispatchFactor: number;
   /** What launching takes longer in a layer with experts, and in one with latent attention: shares of a dense layer's time. */
   readonly expertDispatch: number;
   readonly latentDispatch: number;
@@ -123,6 +123,7 @@ const FRACTIONS: readonly (keyof Efficiency)[] = [
   'gemmCompute16',
   'gemmCompute8',
   'gemmCompute4',
+  'gemmComputeBlock8',
   'gemmComputeWeightOnly',
   'expertComputeWeightOnly',
   'gemmMemory16',

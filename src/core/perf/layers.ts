@@ -114,7 +114,7 @@ export function dispatchSeconds({ model: m, engine, efficiency: e }: Deployment)
     m.numLayers +
     (m.moe ? m.moe.numLayers * e.expertDispatch : 0) +
     (m.mla ? m.numLayers * e.latentDispatch : 0);
-  return layers * engine.dispatchSecondsPerLayer * e.dispatchFactor;
+  return layers * engine.dispatchSecondsPerLayer;
 }
 
 /** What the stages of a pipeline send each other for `tokens` tokens. */

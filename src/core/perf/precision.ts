@@ -23,14 +23,18 @@ interface Scheme {
   readonly expertsOnly?: boolean;
   /** Projections of attention stay in 16 bits. */
   readonly plainAttention?: boolean;
+  /** A scale for each block of a matrix, not one for all of it. */
+  readonly blocks?: boolean;
 }
 
 /**
  * Names of `--quantization` and of `quantization_config`. `fbgemm_fp8` is Meta's: of Llama 3.1 405B only
- * the MLPs (The Llama 3 Herd of Models, 6.2). `int4-experts` is Kimi K2.5's: a 16-bit scale for 32 weights.
+ * the MLPs (The Llama 3 Herd of Models, 6.2). `fp8_block` is DeepSeek-V3's: 128 × 128 weights share a scale, and 128
+ * activations (`weight_block_size`). `int4-experts` is Kimi K2.5's: a 16-bit scale for 32 weights.
  */
 export const SCHEMES = {
   fp8: { bits: 8, math: 'fp8' },
+  fp8_block: { bits: 8, math: 'fp8', blocks: true },
   fbgemm_fp8: { bits: 8, math: 'fp8', plainAttention: true },
   quark: { bits: 8, math: 'fp8' },
   int8: { bits: 8, math: 'int8' },
@@ -99,8 +103,7 @@ export function resolvePrecision(
     quantised: false,
     label: dtype === 'bfloat16' ? 'bf16' : 'fp16',
   };
-  const wanted = options.quantization ?? model.quantization;
-  const name = wanted && wanted !== 'none' ? wanted : undefined;
+  const name = schemeName(model, options);
   const scheme: Scheme | undefined = name === undefined ? undefined : schemeOf(name);
   const quantised = scheme && quantisedMatrix(name!, scheme, gpu, efficiency, plain, notes);
   if (scheme?.expertsOnly && !model.moe) {
@@ -121,6 +124,15 @@ export function resolvePrecision(
     dtype,
     notes,
   };
+}
+
+/** `fp8` is what a checkpoint in blocks is called as well: it stays in blocks. */
+function schemeName(model: ModelShape, { quantization }: PrecisionOptions): string | undefined {
+  const wanted =
+    quantization === 'fp8' && model.quantization === 'fp8_block'
+      ? model.quantization
+      : (quantization ?? model.quantization);
+  return wanted && wanted !== 'none' ? wanted : undefined;
 }
 
 function resolveDtype(
@@ -179,7 +191,8 @@ function quantisedMatrix(
       bytesPerWeight,
       bytesPerActivation: math === 'fp4' ? 0.5625 : 1,
       peak,
-      compute: math === 'fp4' ? e.gemmCompute4 : e.gemmCompute8,
+      compute:
+        math === 'fp4' ? e.gemmCompute4 : scheme.blocks ? e.gemmComputeBlock8 : e.gemmCompute8,
       memory,
       quantised: true,
       label: math === scheme.math ? name : `${name}, ${math} multiply`,

@@ -49,7 +49,7 @@ describe('Model shape', () => {
       qLoraRank: 1536,
     });
     expect(m.moe).toMatchObject({ numLayers: 58, sharedExpertIntermediateSize: 2048 });
-    expect(m.quantization).toBe('fp8');
+    expect(m.quantization).toBe('fp8_block');
   });
 
   it('counts windowed and recurrent layers', () => {
@@ -138,6 +138,10 @@ describe('Model shape', () => {
     expect(with_({ num_bits: 8, type: 'int' })).toBe('int8');
     expect(with_({ num_bits: 4, type: 'int' })).toBe('int4');
     expect(loadModel('moonshotai/Kimi-K2.5').quantization).toBe('int4-experts');
+    const fp8 = (more: object) =>
+      modelShapeFromConfig('m', { ...base, quantization_config: { quant_method: 'fp8', ...more } });
+    expect(fp8({}).quantization).toBe('fp8');
+    expect(fp8({ weight_block_size: [128, 128] }).quantization).toBe('fp8_block');
   });
 
   it('names the fields an unknown architecture lacks', () => {

@@ -102,6 +102,18 @@ describe('Resolved pool', () => {
     expect(fp8('A100').notes.join()).toContain('unpacked');
   });
 
+  it('multiplies checkpoints in blocks by kernels of their own, whatever fp8 is asked for', () => {
+    const linear = (model: string) =>
+      pool({ model, hardware: 'H200', options: { quantization: 'fp8', tensorParallelSize: 8 } })
+        .deployment.precision;
+    const blocks = linear('deepseek-ai/DeepSeek-V3');
+    expect(blocks.quantization).toBe('fp8_block');
+    expect(linear(LLAMA_70B).quantization).toBe('fp8');
+    const { efficiency } = pool({ model: LLAMA_8B, hardware: 'H200' }).deployment;
+    expect(blocks.linear.compute).toBe(efficiency.gemmComputeBlock8);
+    expect(linear(LLAMA_70B).linear.compute).toBe(efficiency.gemmCompute8);
+  });
+
   it('keeps what a checkpoint leaves in 16 bits: all but the experts of Kimi K2.5', () => {
     const { precision } = pool({
       model: 'moonshotai/Kimi-K2.5',
@@ -182,6 +194,20 @@ describe('Resolved pool', () => {
       { model: LLAMA_8B, hardware: 'H100', options: { enableExpertParallel: true } },
       '--enable-expert-parallel',
       /a model with experts/,
+    ],
+    [
+      {
+        model: LLAMA_8B,
+        hardware: 'H100',
+        options: { prefillScheduleInterval: 2, schedulerRecvInterval: 30 },
+      },
+      '--scheduler-recv-interval',
+      /no --prefill-schedule-interval beside it/,
+    ],
+    [
+      { model: LLAMA_8B, hardware: 'H100', options: { batchWaitTimeoutIters: 20 } },
+      '--batch-wait-max-tokens-ratio',
+      /above 0: prompts wait by both or not at all, got nothing/,
     ],
     [
       { model: LLAMA_8B, hardware: 'T4', options: { dtype: 'bfloat16' } },
