@@ -74,14 +74,12 @@ export interface Case {
   readonly noEvict?: boolean;
   /** Largest captured CUDA graph, where the run changed the engine's default. */
   readonly graphTokens?: number;
+  /** How much longer the CPU takes to launch a layer, with what the run changed of the engine's compiler. */
+  readonly dispatchFactor?: number;
   /** Decode batches with a captured CUDA graph, where others were padded to them. */
   readonly graphSizes?: readonly number[];
   /** The run samples without top-k and top-p (vLLM V1), so nothing is sorted. */
   readonly greedy?: boolean;
-  /** The scheduler looks for new requests every so many steps, whatever arrives in between. */
-  readonly pollSteps?: number;
-  /** A prompt is held back for so many steps in the hope of company. */
-  readonly waitsForBatch?: number;
   readonly load: Load;
   readonly precision: string;
   readonly comparisons: readonly Comparison[];

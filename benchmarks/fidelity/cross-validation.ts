@@ -16,6 +16,14 @@ export interface LeftOut extends Residual {
   readonly left: string;
 }
 
+/** Where the full fit ended, but for parameters that nothing kept depends on: of those only the priors are left. */
+export function forgetting(l: Linearised, kept: readonly Case[], model: Model): number[] {
+  const rows = kept.flatMap((c) => c.comparisons.flatMap((x) => l.jacobian.get(x) ?? []));
+  return model.parameters.map((p, k) =>
+    rows.some((row) => row[k] !== 0) ? l.values[k]! : p.prior,
+  );
+}
+
 /**
  * Refits without each group: from the full fit downhill, on simulations of what is kept alone, until a step gains nothing. What is
  * left out is then simulated anew, all of it.
@@ -34,11 +42,8 @@ export function leaveOneOut(
   return names.flatMap((left) => {
     progress(left);
     const out = (c: Case): boolean => groupsOf(c)[axis] === left;
-    const { values } = descend(
-      l,
-      fitted.filter((c) => !out(c)),
-      model,
-    );
+    const kept = fitted.filter((c) => !out(c));
+    const { values } = descend({ ...l, values: forgetting(l, kept, model) }, kept, model);
     return residualsOf(cases.filter(out), model, values).map((r) => ({ ...r, axis, left }));
   });
 }

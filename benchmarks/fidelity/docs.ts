@@ -34,13 +34,13 @@ The analytic cost model has about 35 constants for all GPUs and models and ten p
 ([cost-model.md](cost-model.md)). They started from operator tables (GEMM, attention, all-reduce of A100, H100, A40, RTX 3090, RTX 4090) and were
 then moved on these rows by damped Gauss–Newton steps until none gained anything, and last one at a time, held near the tables by priors. No constant
 belongs to a model; factors on a GPU exist only where there is an operator table of it, and for two groups of hardware: AMD, and Blackwell data-centre parts.
-Terms of two generations of one code are drawn together.
+Terms of two generations of one code are drawn together, and so are factors on one group of hardware in several precisions.
 
 ## Left out: what to expect for hardware, models and servers never seen
 
 Constants refitted without one GPU, one family of models or one source at a time, and tested on what was left out. A refit goes downhill
 from the full fit on simulations of the rows that are kept (all their derivatives are taken once, at the full fit), until a step gains less than
-a thousandth; every step is simulated at four dampings. Priors are operator tables, data sheets and reading of code; those of host costs by engine began as an earlier fit's and are wide;
+a thousandth; every step is simulated at four dampings. Constants that nothing kept depends on are forgotten: they go back to their priors. Priors are operator tables, data sheets and reading of code; those of host costs by engine began as an earlier fit's and are wide;
 those of AMD, of rows of padding, of choosing a token, of what vLLM V0 pays for each token of context and each further GPU, and how wide that of launching a layer is, were
 chosen by someone who had seen the residuals. Without MI300X nothing measured on AMD is left, and without Argonne nothing on AMD of vLLM before 0.6.2.
 
@@ -83,12 +83,14 @@ ${unmapped.join('\n')}
 - TTFT of DeepSeek-class models is a tenth of a second longer than prefill explains, on TensorRT-LLM and SGLang alike, at any concurrency and output length, and
   their steps show none of it: a constant of the model (\`latent_attention_latency_seconds\`) without a mechanism.
 - TTFT of vLLM on B200 with 4 and 8 GPUs is higher than on H100 and spreads by a third between neighbours; predictions are low there with many clients.
+  Its flags there (no graphs for steps with prefill, norms and quantising called from Python) are simulated as launches that take 1.6 times as long: an argument by
+  another engine that launches from Python, which these very rows confirm and no refit moves.
 - How much memory the buffers of TensorRT-LLM's C++ runtime take was found on a grid, by the throughput of engines built with known limits (0.11 to 0.15), and stays
   where it is in the refits above. 70B models in 16 bits on 8 GPUs with long outputs are predicted 10 % too fast in the middle, and up to a quarter; models of 7 and 8 billion 10 % too slow.
 - Limits that a page does not state (two of TensorRT-LLM's layouts, Argonne's engines) are those its builder would choose, or the least that fits.
 - Tokenising is told from other input latency only by prompts of a thousand tokens that arrive together: that it grows with the prompt is reasoned, not measured.
-- Prompts held back for a batch or a poll (InferenceX: TensorRT-LLM, SGLang) are simulated by \`prefill_schedule_interval\`, plus the wait it leaves out when nothing else
-  arrives; user-visible settings, not engine defaults.
+- Prompts held back for company or a poll (InferenceX: TensorRT-LLM, SGLang) wait as their scripts say (\`batch_wait_timeout_iters\`, \`scheduler_recv_interval\`). Data-parallel
+  ranks of TensorRT-LLM that wait for each other are simulated by half the steps that it takes until each has a prompt: here a rank waits by itself.
 - Servers beyond capacity: a few per cent of step time become any factor of TTFT there; compare throughput.
 - Tensor parallelism over PCIe has no measurements here and is marked as uncalibrated in reports.
 - Loads whose prompts are unpublished (ML.ENERGY) are compared by single steps or with an assumed prompt of 200 tokens.

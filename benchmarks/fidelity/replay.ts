@@ -16,7 +16,7 @@ export type Predictions = Partial<Record<Measure, number>>;
 
 /** @returns predictions, or why the case cannot be (the model does not fit, …). */
 export function replay(c: Case, given: PerfData): Predictions | { readonly refused: string } {
-  const data = { ...given, engine: { ...given.engine, ...changed(c) } };
+  const data = { ...given, engine: { ...given.engine, ...changed(c, given.engine) } };
   const { model, gpu: hardware, engine, options } = c;
   const pool = unlessRefused(() =>
     resolvePool({ model, hardware, engine, numInstances: 1, options }, data),
@@ -26,8 +26,11 @@ export function replay(c: Case, given: PerfData): Predictions | { readonly refus
 }
 
 /** What a run changed of its engine. */
-const changed = (c: Case): Partial<EngineProfile> => ({
+const changed = (c: Case, engine: EngineProfile): Partial<EngineProfile> => ({
   ...(c.graphTokens === undefined ? {} : { graphTokens: c.graphTokens }),
+  ...(c.dispatchFactor === undefined
+    ? {}
+    : { dispatchSecondsPerLayer: engine.dispatchSecondsPerLayer * c.dispatchFactor }),
   ...(c.graphSizes === undefined ? {} : { graphSizes: c.graphSizes }),
   ...(c.greedy ? { samplingBytesPerLogit: GREEDY_BYTES_PER_LOGIT } : {}),
 });
@@ -93,7 +96,6 @@ function run(c: Case, pool: ResolvedPool, load: Timed): Predictions | { readonly
     ...statistics('tpot', tpot),
     ...statistics('itl', itl),
     ...statistics('e2e', e2el),
-    ttft: ttft.meanMs + heldBackMs(c, load, itl.quantileMs(0.5)),
     makespan: seconds * 1000,
     output_tps: report.totalOutputTokens / seconds,
     total_tps: (report.totalInputTokens + report.totalOutputTokens) / seconds,
@@ -107,20 +109,6 @@ const statistics = (name: 'ttft' | 'tpot' | 'itl' | 'e2e', of: LatencySummary): 
     [name, of.meanMs],
     ...PERCENTILES.map((p) => [`${name}_p${p}`, of.quantileMs(p / 100)]),
   ]);
-
-/**
- * What the cadence of the simulation leaves out of a wait: a prompt that comes when none was taken lately is taken at once
- * there, but waits for the next poll (half an interval) or for company (a whole one) in the server. The first prompts of all
- * clients meet a server that does nothing else, and do not wait.
- */
-function heldBackMs(c: Case, load: Timed, stepMs: number): number {
-  const interval = c.waitsForBatch ?? c.pollSteps;
-  if (interval === undefined || load.kind !== 'closed') return 0;
-  const arrivalsPerStep = load.clients / ((load.output.low + load.output.high) / 2);
-  const wait = c.waitsForBatch === undefined ? interval / 2 : interval;
-  const later = 1 - load.clients / load.numRequests;
-  return later * wait * stepMs * Math.exp(-arrivalsPerStep * interval);
-}
 
 function workloadOf(load: Timed): Workload {
   const drawn = new DrawnLoad(load);

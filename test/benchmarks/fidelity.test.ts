@@ -4,6 +4,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { forgetting } from '../../benchmarks/fidelity/cross-validation.js';
 import { errorTable, quantile } from '../../benchmarks/fidelity/errors.js';
 import { descend, linearise } from '../../benchmarks/fidelity/fit.js';
 import { mapRows } from '../../benchmarks/fidelity/mapping.js';
@@ -74,12 +75,10 @@ describe('Fidelity replay', () => {
         row('TensorRT-LLM,1.1.0rc2.post2', 'fp8', 16, 'measured 2025-12-15'),
       ),
     );
-    expect(
-      cases.map(({ engine, pollSteps, options }) => ({ engine, pollSteps, ...options })),
-    ).toMatchObject([
+    expect(cases.map(({ engine, options }) => ({ engine, ...options }))).toMatchObject([
       { engine: 'vllm-0.14', maxNumBatchedTokens: 8192 },
-      { engine: 'sglang', pollSteps: 30, prefillScheduleInterval: 30, maxNumBatchedTokens: 16_384 },
-      { engine: 'sglang', pollSteps: 10, prefillScheduleInterval: 10, maxNumBatchedTokens: 32_768 },
+      { engine: 'sglang', schedulerRecvInterval: 30, maxNumBatchedTokens: 16_384 },
+      { engine: 'sglang', schedulerRecvInterval: 10, maxNumBatchedTokens: 32_768 },
       { engine: 'trtllm-1.1.0rc2.post2', maxNumBatchedTokens: 1152 },
     ]);
   });
@@ -235,6 +234,33 @@ describe('Fidelity replay', () => {
     const found = descend(l, cases, model);
     const of = ({ residuals, values }: typeof l): number => objective(residuals, model, values);
     expect(of(found)).toBeLessThan(0.8 * of(l));
+  });
+
+  it('knows of what is left out only the priors', () => {
+    const onB200 = CLOSED('tpot', 6).replace('H100 SXM', 'B200 SXM');
+    const { cases } = mapRows(rowsOf(CLOSED('tpot', 8), onB200));
+    const model = new Model(['vllm-0.14']);
+    const l = linearise(
+      cases,
+      model,
+      model.parameters.map((p) => p.start),
+      () => {},
+    );
+    const kept = cases.filter(({ gpu }) => gpu.name === 'H100');
+    const values = forgetting(l, kept, model);
+    const moved = model.parameters.filter((p, i) => values[i] !== p.start).map((p) => p.name);
+    expect(moved).toContain('factor.7.gemmCompute8');
+    expect(moved).not.toContain('constant.gemmCompute8');
+    model.parameters.forEach((p, i) => {
+      if (moved.includes(p.name)) expect(values[i]).toBe(p.prior);
+    });
+  });
+
+  it('draws together what keeps hardware from its data sheet in several precisions', () => {
+    const model = new Model(['vllm-0.14']);
+    const linked = model.links.map(({ between }) => between.map((i) => model.parameters[i]!.name));
+    expect(linked).toContainEqual(['factor.7.gemmCompute16', 'factor.7.gemmCompute8']);
+    expect(linked).not.toContainEqual(['factor.5.gemmCompute16', 'factor.7.gemmCompute16']);
   });
 
   it.each([

@@ -62,7 +62,7 @@ export const inferenceX: Source = {
           inputTokens: number(row.input_len),
           outputTokens: number(row.output_len),
           tensorParallel: layout.tensorParallelSize ?? 1,
-          attentionDp: layout.dataParallelSize !== undefined,
+          ranks: layout.dataParallelSize ?? 1,
         });
     const options = { ...layout, ...precisionOf(row, model, gpu), ...server.options };
     const { options: _, ...rest } = server;
