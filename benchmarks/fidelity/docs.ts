@@ -92,7 +92,7 @@ ${unmapped.join('\n')}
 - Prompts held back for company or a poll (InferenceX: TensorRT-LLM, SGLang) wait as their scripts say (\`batch_wait_timeout_iters\`, \`scheduler_recv_interval\`). Data-parallel
   ranks of TensorRT-LLM that wait for each other are simulated by half the steps that it takes until each has a prompt: here a rank waits by itself.
 - Servers beyond capacity: a few per cent of step time become any factor of TTFT there; compare throughput.
-- Tensor parallelism over PCIe has no measurements here and is marked as uncalibrated in reports.
+- Tensor parallelism over PCIe is known by all-reduces of four GPUs alone, and by none where boards cannot write to each other (GeForce): reports say so.
 - Loads whose prompts are unpublished (ML.ENERGY) are compared by single steps or with an assumed prompt of 200 tokens.
 `,
   );

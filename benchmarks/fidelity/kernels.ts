@@ -94,6 +94,13 @@ const NCCL: Operator = {
   start: [8e-6, 1.5e-6, 0.78, 0.65],
 };
 
+/** The same over PCIe, between pairs of linked GPUs. */
+const PCIE: Operator = {
+  ...ALL_REDUCE,
+  name: 'all-reduce, PCIe',
+  start: [26e-6, 1e-9, 0.76, 0.8],
+};
+
 const n = (line: Line, name: string): number => Number(line[name]);
 const gemmCall = (seconds: number, m: number, columns: number, inner: number): Call | undefined =>
   columns * inner < 12e6 || m > 8192
@@ -171,6 +178,17 @@ function tables(): Table[] {
       aic(g.toUpperCase(), `${g}_sxm_nccl_2.27.3`, NCCL, nccl),
     ]),
     ...infersim('H20').slice(1),
+    ...['a100', 'h100'].map(
+      (g): Table => ({
+        gpu: `${g.toUpperCase()}-PCIe`,
+        file: `vidur/network/${g}_pairwise_nvlink/all_reduce.csv`,
+        operator: PCIE,
+        call: (l) =>
+          l.num_workers === '4'
+            ? { seconds: n(l, 'time_stats.all_reduce.median') / 1e3, x: [1.5 * n(l, 'size'), 0] }
+            : undefined,
+      }),
+    ),
     ...['a100', 'a40', 'h100'].map(
       (g): Table => ({
         gpu: g.toUpperCase(),

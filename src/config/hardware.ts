@@ -59,7 +59,7 @@ function readGpu(path: string): GpuSpec {
   const peaks = f.child('dense_flops_per_s').only(...PEAKS);
   const peak = Object.fromEntries(peaks.keys().map((key) => [key, peaks.number(key, 1)]));
   peaks.number('fp16', 1);
-  const link = f.child('link').only('kind', 'bytes_per_s', 'mesh_peers');
+  const link = f.child('link').only('kind', 'bytes_per_s', 'mesh_peers', 'peer_to_peer');
   const host = f.has('host_link') ? f.child('host_link').only('kind', 'bytes_per_s') : undefined;
   return {
     name: f.text('name'),
@@ -73,6 +73,7 @@ function readGpu(path: string): GpuSpec {
       kind: link.oneOf('kind', LINKS),
       bytesPerS: link.number('bytes_per_s', 1),
       ...(link.has('mesh_peers') && { meshPeers: link.number('mesh_peers', 1) }),
+      ...(link.has('peer_to_peer') && { peerToPeer: link.flag('peer_to_peer') }),
     },
     ...(host && {
       hostLink: {

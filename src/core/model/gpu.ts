@@ -29,6 +29,8 @@ export interface GpuSpec {
     readonly bytesPerS: number;
     /** Without a switch: how many peers it is shared out over, by wires of their own. */
     readonly meshPeers?: number;
+    /** Whether a GPU can write to the memory of another over PCIe. Absent: it can. */
+    readonly peerToPeer?: boolean;
   };
   /** To the memory of its host, per direction. Absent: `DEFAULT_HOST_LINK`. */
   readonly hostLink?: HostLink;

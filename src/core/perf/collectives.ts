@@ -8,7 +8,7 @@
  * wired to each other instead (Infinity Fabric), few ranks use few of their wires.
  */
 
-import type { GpuSpec } from '../model/gpu.js';
+import { type GpuSpec, hostLinkOf } from '../model/gpu.js';
 import type { Bytes, Seconds } from '../units.js';
 import { type Kernels, type Operator, softMax } from './operator.js';
 
@@ -79,14 +79,31 @@ function fastest({ gpu, efficiency: e }: Kernels, linkBytes: Bytes, ranks: numbe
     const transfer = linkBytes / (bytesPerS * fraction);
     return { linkBytes, seconds: softMax(alpha, transfer, softness), transfer, constants };
   };
+  if (!linksDirectly(gpu, ranks))
+    return overPcie({ gpu, efficiency: e }, linkBytes, ranks, bytesPerS);
   const nccl = e.ncclSeconds + e.ncclSecondsPerRank * further;
-  if (!linksDirectly(gpu, ranks)) {
-    return path(e.pcieAllReduceSeconds + nccl, e.pcieLinkFraction, e.ncclSoftness, PCIE);
-  }
   const direct = e.allReduceSeconds + e.allReduceSecondsPerRank * further;
   const small = path(direct, e.linkFraction, e.linkSoftness, DIRECT);
   const large = path(nccl, e.ncclLinkFraction, e.ncclSoftness, NCCL);
   return small.seconds < large.seconds ? small : large;
+}
+
+/**
+ * NCCL's ring where GPUs have no links of their own, or more take part than are linked. Boards that cannot write to a peer
+ * write to the host's memory, and the peer reads it there: twice the way.
+ */
+function overPcie(
+  { gpu, efficiency: e }: Kernels,
+  linkBytes: Bytes,
+  ranks: number,
+  bytesPerS: number,
+): Path {
+  const ways = gpu.link.peerToPeer === false ? 2 : 1;
+  const pcie = gpu.link.kind === 'nvlink-pair' ? hostLinkOf(gpu).bytesPerS : bytesPerS;
+  const hops = 2 * (ranks - 1);
+  const transfer = (ways * linkBytes) / (pcie * e.pcieLinkFraction);
+  const seconds = softMax(ways * hops * e.pcieHopSeconds, transfer, e.pcieSoftness);
+  return { linkBytes, seconds, transfer, constants: PCIE };
 }
 
 /** NCCL leaves sums to the switch from this many ranks on (tables of NCCL 2.27 on H100: with 8, not with 4). */
@@ -108,7 +125,7 @@ function throughSwitch(
 const SWITCH = ['switch_seconds', 'switch_link_fraction'];
 const DIRECT = ['all_reduce_seconds', 'all_reduce_seconds_per_rank', 'link_fraction'];
 const NCCL = ['nccl_seconds', 'nccl_seconds_per_rank', 'nccl_link_fraction'];
-const PCIE = ['pcie_all_reduce_seconds', 'pcie_link_fraction'];
+const PCIE = ['pcie_hop_seconds', 'pcie_link_fraction', 'pcie_softness'];
 
 /** Whether `ranks` GPUs of this kind reach each other without the host: bridges join pairs. */
 export const linksDirectly = ({ link }: GpuSpec, ranks: number): boolean =>

@@ -72,9 +72,10 @@ export interface Efficiency {
   /** Sums made by the switch: latency, fraction of link bandwidth; 0: not made there. */
   readonly switchSeconds: number;
   readonly switchLinkFraction: number;
-  /** The same over PCIe, where kernels cannot write to a peer directly: uncalibrated. */
-  readonly pcieAllReduceSeconds: number;
+  /** NCCL's ring over PCIe: a hop from GPU to GPU, fraction of PCIe's bandwidth, soft corner. */
+  readonly pcieHopSeconds: number;
   readonly pcieLinkFraction: number;
+  readonly pcieSoftness: number;
   readonly moeMemory: number;
   /** Of the GEMM's compute fraction. */
   readonly moeCompute: number;

@@ -8,6 +8,7 @@
 
 import type { InputTimes, SchedulerConfig, StepCost } from '../engine.js';
 import { ConfigError } from '../errors.js';
+import type { GpuSpec } from '../model/gpu.js';
 import { checkLayout, type Layout, numGpusOf } from '../model/parallelism.js';
 import { Rng } from '../rng.js';
 import type { PoolSpec } from '../scenario.js';
@@ -246,12 +247,20 @@ const stepsTogether = ({ model, layout }: Deployment): boolean =>
 /** GPUs of one node, in most servers. */
 const LARGEST_NODE = 8;
 
+/** Links without measurements of steps. */
+function overPcieNote({ link }: GpuSpec): string {
+  if (link.kind === 'ethernet')
+    return 'tensor parallelism over ethernet is not calibrated: expect a larger error';
+  return link.peerToPeer === false
+    ? "GPUs that cannot write to each other's memory exchange by the host's: assumed to take twice as long, expect a larger error"
+    : 'tensor parallelism over PCIe is known by all-reduces alone: expect a larger error';
+}
+
 /** What the user should know about the numbers of this layout. */
 function layoutNotes({ model, gpu, layout, efficiency, engine }: Deployment): string[] {
   const notes: string[] = [];
   const { tp, pp, dp } = layout;
-  if (tp > 1 && !linksDirectly(gpu, tp))
-    notes.push(`tensor parallelism over ${gpu.link.kind} is not calibrated: expect a larger error`);
+  if (tp > 1 && !linksDirectly(gpu, tp)) notes.push(overPcieNote(gpu));
   if (tp * dp > LARGEST_NODE) {
     notes.push(
       `${tp * dp} GPUs are taken to share one ${gpu.link.kind} domain: links between nodes are not modelled`,

@@ -46,6 +46,26 @@ describe('All-reduce', () => {
     expect(large(2) / large(8)).toBeCloseTo(4, 1);
   });
 
+  it.each([
+    ['A100-PCIe', 2.982, 254e-6],
+    ['A100-PCIe', 15.2, 1003e-6],
+    ['A100-PCIe', 133, 8441e-6],
+    ['H100-PCIe', 2.2, 116e-6],
+    ['H100-PCIe', 15.7, 526e-6],
+    ['H100-PCIe', 67, 2063e-6],
+  ])('on four %s of %f MB takes what NCCL takes, within an eighth', (gpu, megabytes, measured) => {
+    const { seconds } = allReduce(kernelsOf(gpu, 'vllm'), 'sum', 1, megabytes * 1e6, 4);
+    expect(Math.abs(Math.log(seconds / measured))).toBeLessThan(1 / 8);
+  });
+
+  it('goes by the memory of the host where a board cannot write to another, and past a bridge of two', () => {
+    const seconds = (gpu: string, ranks: number) =>
+      allReduce(kernelsOf(gpu, 'vllm'), 'sum', 1, 64 * MB, ranks).seconds;
+    expect(seconds('RTX4090', 4) / seconds('L40S', 4)).toBeCloseTo(2, 1);
+    expect(seconds('A40', 4)).toBeCloseTo(seconds('L40S', 4), 6);
+    expect(seconds('A40', 2)).toBeLessThan(seconds('L40S', 2));
+  });
+
   it('alone is summed by the switch: gathering moves what every rank lacks', () => {
     expect(exchange(hopper, 'gather', 1, 128 * MB, 8).linkBytes).toBe((7 / 8) * 128 * MB);
   });
