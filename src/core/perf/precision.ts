@@ -21,8 +21,8 @@ interface Scheme {
   readonly math: Math;
   /** Only the experts are stored this way. */
   readonly expertsOnly?: boolean;
-  /** Projections of attention stay in 16 bits. */
-  readonly plainAttention?: boolean;
+  /** Projections of attention stay in 16 bits: in every checkpoint, or in those of models with experts. */
+  readonly plainAttention?: 'always' | 'with experts';
   /** A scale for each block of a matrix, not one for all of it. */
   readonly blocks?: boolean;
 }
@@ -30,12 +30,13 @@ interface Scheme {
 /**
  * Names of `--quantization` and of `quantization_config`. `fbgemm_fp8` is Meta's: of Llama 3.1 405B only
  * the MLPs (The Llama 3 Herd of Models, 6.2). `fp8_block` is DeepSeek-V3's: 128 × 128 weights share a scale, and 128
- * activations (`weight_block_size`). `int4-experts` is Kimi K2.5's: a 16-bit scale for 32 weights.
+ * activations (`weight_block_size`). `int4-experts` is Kimi K2.5's: a 16-bit scale for 32 weights. Of `nvfp4` checkpoints those of dense models (Llama) have
+ * attention in 4 bits, those of DeepSeek-R1 (NVIDIA/Model-Optimizer issue 150), MiniMax-M2.5 and GLM-4.7 (`exclude_modules`) in 16.
  */
 export const SCHEMES = {
   fp8: { bits: 8, math: 'fp8' },
   fp8_block: { bits: 8, math: 'fp8', blocks: true },
-  fbgemm_fp8: { bits: 8, math: 'fp8', plainAttention: true },
+  fbgemm_fp8: { bits: 8, math: 'fp8', plainAttention: 'always' },
   quark: { bits: 8, math: 'fp8' },
   int8: { bits: 8, math: 'int8' },
   'int8-weights': { bits: 8.25, math: undefined },
@@ -46,7 +47,7 @@ export const SCHEMES = {
   awq_marlin: { bits: 4.25, math: undefined },
   gptq_marlin: { bits: 4.25, math: undefined },
   mxfp4: { bits: 4.25, math: 'fp4', expertsOnly: true },
-  nvfp4: { bits: 4.5, math: 'fp4' },
+  nvfp4: { bits: 4.5, math: 'fp4', plainAttention: 'with experts' },
 } as const satisfies Record<string, Scheme>;
 
 /** How one kind of matrix is stored and multiplied. */
@@ -115,7 +116,7 @@ export function resolvePrecision(
   const linear = quantised && !scheme?.expertsOnly ? quantised : plain;
   return {
     linear,
-    attention: scheme?.plainAttention ? plain : linear,
+    attention: keepsAttention(scheme, model) ? plain : linear,
     experts: quantised ?? plain,
     plain,
     bytesPerKv: kvBytes(options.kvCacheDtype),
@@ -125,6 +126,10 @@ export function resolvePrecision(
     notes,
   };
 }
+
+const keepsAttention = (scheme: Scheme | undefined, { moe }: ModelShape): boolean =>
+  scheme?.plainAttention === 'always' ||
+  (scheme?.plainAttention === 'with experts' && moe !== undefined);
 
 /** `fp8` is what a checkpoint in blocks is called as well: it stays in blocks. */
 function schemeName(model: ModelShape, { quantization }: PrecisionOptions): string | undefined {

@@ -102,6 +102,24 @@ describe('Resolved pool', () => {
     expect(fp8('A100').notes.join()).toContain('unpacked');
   });
 
+  it('leaves attention of nvfp4 checkpoints in 16 bits where there are experts', () => {
+    const bytes = (model: string) => {
+      const { kv, deployment } = pool({
+        model,
+        hardware: 'B200',
+        options: { quantization: 'nvfp4', tensorParallelSize: 8 },
+      });
+      return [deployment.precision.attention.bytesPerWeight, (kv.weightBytes * 8) / 1e9] as const;
+    };
+    const [attention, gigabytes] = bytes('deepseek-ai/DeepSeek-R1');
+    expect(attention).toBe(2);
+    // The page of nvidia/DeepSeek-R1-FP4 counts 397 billion elements, two weights of 4 bits or one of 16 in each,
+    // and a scale for 16: 658 and 27 billion weights, 14 of them of the MTP layer, which is not loaded.
+    expect(gigabytes).toBeGreaterThan(390);
+    expect(gigabytes).toBeLessThan(405);
+    expect(bytes(LLAMA_70B)[0]).toBe(4.5 / 8);
+  });
+
   it('multiplies checkpoints in blocks by kernels of their own, whatever fp8 is asked for', () => {
     const linear = (model: string) =>
       pool({ model, hardware: 'H200', options: { quantization: 'fp8', tensorParallelSize: 8 } })
