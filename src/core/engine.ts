@@ -186,12 +186,12 @@ export interface SchedulerConfig {
   readonly watermark: number;
   /** Steps from one that carries prefill to the next that may; 1: every step. */
   readonly prefillScheduleInterval: number;
-  /** Decode steps after which new requests are looked for (SGLang); absent: every step. */
-  readonly schedulerRecvInterval?: number;
-  /** Steps that prompts wait for company while something decodes, unless there are enough tokens (TensorRT-LLM). Absent: none. */
-  readonly batchWaitTimeoutIters?: number;
+  /** Decode steps after which new requests are looked for (SGLang); 1: every step. */
+  readonly schedulerRecvInterval: number;
+  /** Steps that prompts wait for company while something decodes, unless there are enough tokens (TensorRT-LLM); 0: none. */
+  readonly batchWaitTimeoutIters: number;
   /** Share of `maxNumBatchedTokens` that is enough. */
-  readonly batchWaitMaxTokensRatio?: number;
+  readonly batchWaitMaxTokensRatio: number;
   readonly policy: string;
   readonly asyncScheduling: boolean;
   /**

@@ -9,10 +9,11 @@ import { NEVER, type Request } from '../request/request.js';
 import { addPrefill } from '../step-shape.js';
 import type { TimeNs } from '../units.js';
 import type { Batch } from './batch.js';
+import type { Ahead } from './cadence.js';
 import type { Speculation } from './speculation.js';
 import type { Share, WalkParts } from './walk.js';
 
-export class Admission {
+export class Admission implements Ahead {
   /** The call in which the head of the queue, not admitted, may find more in the cache than it did. */
   headGainsAt = Infinity;
   /** Whether somebody was looked at and not admitted. */
@@ -30,6 +31,28 @@ export class Admission {
     this.#maxRunning = Math.min(config.maxNumSeqs, config.maxNumActiveSeqs);
     this.#watermarkBlocks = Math.floor(config.watermark * config.numGpuBlocks);
     this.#speculation = speculation;
+  }
+
+  get isDecoding(): boolean {
+    return this.parts.set.isDecoding;
+  }
+
+  tokensWithPrefill(enough: number): number {
+    const { set, queue } = this.parts;
+    let prefill = 0;
+    let others = set.decodes.size;
+    for (let i = 0; i < set.numMembers; i++) {
+      const member = set.members[i]!;
+      const tokens = set.wants(member, false);
+      if (member.phase === 'prefill') prefill += tokens;
+      else others += tokens;
+    }
+    let slots = this.#maxRunning - set.size;
+    for (let next = queue.list.head; next && slots > 0 && prefill < enough; next = next.next) {
+      prefill += next.known;
+      slots--;
+    }
+    return prefill === 0 ? 0 : prefill + others;
   }
 
   /** Admits from the head while it fits (7–13). Whether anyone was admitted with more than one token (47). */

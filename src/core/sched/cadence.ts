@@ -26,11 +26,7 @@ export interface Cadence {
 
 /** The rule of `config`, which has one of them or none. */
 export function cadenceOf(config: SchedulerConfig): Cadence {
-  const {
-    schedulerRecvInterval = 1,
-    batchWaitTimeoutIters = 0,
-    batchWaitMaxTokensRatio = 0,
-  } = config;
+  const { schedulerRecvInterval, batchWaitTimeoutIters, batchWaitMaxTokensRatio } = config;
   if (schedulerRecvInterval > 1) return new Polls(schedulerRecvInterval);
   if (batchWaitTimeoutIters > 0) {
     const enough = batchWaitMaxTokensRatio * config.maxNumBatchedTokens;
@@ -39,69 +35,64 @@ export function cadenceOf(config: SchedulerConfig): Cadence {
   return new EveryNth(config.prefillScheduleInterval);
 }
 
-/**
- * `prefill_schedule_interval` N: only every N-th step carries prefill, unless the last release left
- * requests waiting (rules 45–47).
- */
-class EveryNth implements Cadence {
-  /** Steps with tokens so far, and the last of them that carried prefill. */
-  #executed = 0;
-  #lastPrefill = Number.NEGATIVE_INFINITY;
+/** Calls on end hold, unless the last release left requests waiting. */
+abstract class Paced implements Cadence {
   #capacityBound = false;
 
-  constructor(private readonly interval: number) {}
+  abstract executed(calls: number, carriedPrefill: boolean): void;
+
+  /** How many calls from now on may hold. */
+  protected abstract get callsLeft(): number;
 
   holds({ isDecoding }: Ahead): boolean {
-    return this.interval > 1 && this.#callsLeft > 0 && isDecoding && !this.#capacityBound;
+    return this.callsLeft > 0 && isDecoding && !this.#capacityBound;
   }
 
   callsAlike(held: boolean): number {
-    return held ? this.#callsLeft : Number.POSITIVE_INFINITY;
-  }
-
-  get #callsLeft(): number {
-    return this.#lastPrefill + this.interval - 1 - this.#executed;
+    return held ? this.callsLeft : Number.POSITIVE_INFINITY;
   }
 
   released(numWaiting: number): void {
     this.#capacityBound = numWaiting > 0;
-  }
-
-  executed(calls: number, carriedPrefill: boolean): void {
-    this.#executed += calls;
-    if (carriedPrefill) this.#lastPrefill = this.#executed;
   }
 }
 
-/**
- * SGLang's `scheduler_recv_interval` N: new requests are looked for every N decode steps, and after each
- * step with prefill. Those that were seen and found no room are not held.
- */
-class Polls implements Cadence {
-  /** Calls with tokens since requests were last looked for; `interval`: they are looked for next. */
-  #since: number;
-  #capacityBound = false;
+/** `prefill_schedule_interval` N: only every N-th step carries prefill (rules 45–47). */
+class EveryNth extends Paced {
+  /** Calls with tokens since one carried prefill. */
+  #since = Number.POSITIVE_INFINITY;
 
   constructor(private readonly interval: number) {
+    super();
+  }
+
+  protected get callsLeft(): number {
+    return this.interval - 1 - this.#since;
+  }
+
+  executed(calls: number, carriedPrefill: boolean): void {
+    this.#since = carriedPrefill ? 0 : this.#since + calls;
+  }
+}
+
+/** SGLang's `scheduler_recv_interval` N: new requests are looked for every N decode steps, and after each step with prefill. */
+class Polls extends Paced {
+  /** Calls with tokens since requests were last looked for; `interval`: they are looked for next. */
+  #since: number;
+
+  constructor(private readonly interval: number) {
+    super();
     this.#since = interval;
   }
 
-  holds({ isDecoding }: Ahead): boolean {
-    if (this.#callsLeft > 0 && isDecoding) return !this.#capacityBound;
-    this.#since = 0;
-    return false;
-  }
-
-  callsAlike(held: boolean): number {
-    return held ? this.#callsLeft : Number.POSITIVE_INFINITY;
-  }
-
-  get #callsLeft(): number {
+  protected get callsLeft(): number {
     return this.interval - this.#since;
   }
 
-  released(numWaiting: number): void {
-    this.#capacityBound = numWaiting > 0;
+  override holds(ahead: Ahead): boolean {
+    const held = super.holds(ahead);
+    if (this.callsLeft === 0 || !ahead.isDecoding) this.#since = 0;
+    return held;
   }
 
   /** Where nothing waits, many calls may be made, and requests be looked for in between. */

@@ -19,7 +19,7 @@ import type { TimeNs } from '../units.js';
 import { Admission } from './admission.js';
 import { type Batch, RequestBag } from './batch.js';
 import { Budget } from './budget.js';
-import { type Ahead, type Cadence, cadenceOf } from './cadence.js';
+import { type Cadence, cadenceOf } from './cadence.js';
 import type { DecodeSet } from './decode-set.js';
 import { policyNamed } from './policies/index.js';
 import { RunningSet } from './running-set.js';
@@ -41,7 +41,7 @@ export interface SchedulerEars {
 /** More tokens than any prompt has, and a small integer. */
 const NO_THRESHOLD = 2 ** 30;
 
-export class Scheduler implements Share, Ahead {
+export class Scheduler implements Share {
   readonly queue: WaitingQueue;
   readonly set: RunningSet;
   /** Whether the next call would decide the same, as far as the last one knows. */
@@ -94,34 +94,12 @@ export class Scheduler implements Share, Ahead {
     return this.set.list.size + this.waiting.size;
   }
 
-  get isDecoding(): boolean {
-    return this.set.isDecoding;
-  }
-
-  tokensWithPrefill(enough: number): number {
-    const { set, decodes, config } = this;
-    let prefill = 0;
-    let others = decodes.size;
-    for (let i = 0; i < set.numMembers; i++) {
-      const member = set.members[i]!;
-      const tokens = set.wants(member, false);
-      if (member.phase === 'prefill') prefill += tokens;
-      else others += tokens;
-    }
-    let slots = Math.min(config.maxNumSeqs, config.maxNumActiveSeqs) - set.size;
-    for (let next = this.waiting.head; next && slots > 0 && prefill < enough; next = next.next) {
-      prefill += next.known;
-      slots--;
-    }
-    return prefill === 0 ? 0 : prefill + others;
-  }
-
   /** Makes one schedule call into `batch`. `inFlight`: the batch before, when its tokens are still to come. */
   call(now: TimeNs, batch: Batch, inFlight: Batch | undefined): void {
     const { decodes, set } = this;
     batch.reset(decodes.calls + 1);
     this.threshold = this.#threshold();
-    this.held = this.#cadence.holds(this);
+    this.held = this.#cadence.holds(this.#admission);
     this.#admission.headGainsAt = Infinity;
     this.#admission.blocked = false;
     const preemptedBefore = this.#walk.numPreemptions;
