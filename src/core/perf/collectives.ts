@@ -69,41 +69,45 @@ interface Path {
   readonly constants: readonly string[];
 }
 
+/** `linkBytes` at `bytesPerS`, after a latency. */
+function path(
+  linkBytes: Bytes,
+  bytesPerS: number,
+  latency: Seconds,
+  softness: number,
+  constants: readonly string[],
+): Path {
+  const transfer = linkBytes / bytesPerS;
+  return { linkBytes, seconds: softMax(latency, transfer, softness), transfer, constants };
+}
+
 /** Engines write to their peers directly while messages are small, and leave large ones to NCCL. */
-function fastest({ gpu, efficiency: e }: Kernels, linkBytes: Bytes, ranks: number): Path {
+function fastest(k: Kernels, linkBytes: Bytes, ranks: number): Path {
+  const { gpu, efficiency: e } = k;
+  if (!linksDirectly(gpu, ranks)) return overPcie(k, linkBytes, ranks);
   const further = Math.max(0, ranks - 2);
-  const { bytesPerS: all, meshPeers = 1 } = gpu.link;
-  // In a mesh, wires to GPUs that take no part lie idle.
-  const bytesPerS = all * Math.min(1, (ranks - 1) / meshPeers);
-  const path = (alpha: Seconds, fraction: number, softness: number, constants: string[]): Path => {
-    const transfer = linkBytes / (bytesPerS * fraction);
-    return { linkBytes, seconds: softMax(alpha, transfer, softness), transfer, constants };
-  };
-  if (!linksDirectly(gpu, ranks))
-    return overPcie({ gpu, efficiency: e }, linkBytes, ranks, bytesPerS);
-  const nccl = e.ncclSeconds + e.ncclSecondsPerRank * further;
+  const rate = rateAmong(gpu, ranks);
   const direct = e.allReduceSeconds + e.allReduceSecondsPerRank * further;
-  const small = path(direct, e.linkFraction, e.linkSoftness, DIRECT);
-  const large = path(nccl, e.ncclLinkFraction, e.ncclSoftness, NCCL);
+  const nccl = e.ncclSeconds + e.ncclSecondsPerRank * further;
+  const small = path(linkBytes, rate * e.linkFraction, direct, e.linkSoftness, DIRECT);
+  const large = path(linkBytes, rate * e.ncclLinkFraction, nccl, e.ncclSoftness, NCCL);
   return small.seconds < large.seconds ? small : large;
+}
+
+/** Bytes per second of a GPU. In a mesh, wires to GPUs that take no part lie idle. */
+function rateAmong({ link: { bytesPerS, meshPeers = 1 } }: GpuSpec, ranks: number): number {
+  return bytesPerS * Math.min(1, (ranks - 1) / meshPeers);
 }
 
 /**
  * NCCL's ring where GPUs have no links of their own, or more take part than are linked. Boards that cannot write to a peer
  * write to the host's memory, and the peer reads it there: twice the way.
  */
-function overPcie(
-  { gpu, efficiency: e }: Kernels,
-  linkBytes: Bytes,
-  ranks: number,
-  bytesPerS: number,
-): Path {
+function overPcie({ gpu, efficiency: e }: Kernels, linkBytes: Bytes, ranks: number): Path {
   const ways = gpu.link.peerToPeer === false ? 2 : 1;
-  const pcie = gpu.link.kind === 'nvlink-pair' ? hostLinkOf(gpu).bytesPerS : bytesPerS;
-  const hops = 2 * (ranks - 1);
-  const transfer = (ways * linkBytes) / (pcie * e.pcieLinkFraction);
-  const seconds = softMax(ways * hops * e.pcieHopSeconds, transfer, e.pcieSoftness);
-  return { linkBytes, seconds, transfer, constants: PCIE };
+  const pcie = gpu.link.kind === 'nvlink-pair' ? hostLinkOf(gpu).bytesPerS : rateAmong(gpu, ranks);
+  const latency = ways * 2 * (ranks - 1) * e.pcieHopSeconds;
+  return path(linkBytes, (pcie * e.pcieLinkFraction) / ways, latency, e.pcieSoftness, PCIE);
 }
 
 /** NCCL leaves sums to the switch from this many ranks on (tables of NCCL 2.27 on H100: with 8, not with 4). */
@@ -117,9 +121,8 @@ function throughSwitch(
 ): Path | undefined {
   if (e.switchLinkFraction === 0 || ranks < SWITCH_RANKS || gpu.link.kind !== 'nvlink')
     return undefined;
-  const transfer = bytes / (gpu.link.bytesPerS * e.switchLinkFraction);
-  const seconds = softMax(e.switchSeconds, transfer, e.ncclSoftness);
-  return { linkBytes: bytes, seconds, transfer, constants: SWITCH };
+  const rate = gpu.link.bytesPerS * e.switchLinkFraction;
+  return path(bytes, rate, e.switchSeconds, e.ncclSoftness, SWITCH);
 }
 
 const SWITCH = ['switch_seconds', 'switch_link_fraction'];
