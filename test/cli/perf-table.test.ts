@@ -148,6 +148,18 @@ describe('--perf-table', () => {
     );
   });
 
+  it('takes a table of fp8 for a checkpoint in blocks, which is what fp8 is of it', async () => {
+    const path = join(folder, 'blocks.csv');
+    const flags = '--model deepseek-ai/DeepSeek-V3 --hardware H200 -tp 8';
+    expect((await cli(`setup-perf ${flags} --out ${path}`)).code).toBe(0);
+    const text = readFileSync(path, 'utf8');
+    expect(text).toContain('fp8_block');
+    writeFileSync(path, text.replaceAll('fp8_block', 'fp8'));
+    const { code, out } = await cli(`explain ${flags} --perf-table ${path} --json`);
+    expect(code).toBe(0);
+    expect(JSON.parse(out).pools[0].level).toBe('table');
+  });
+
   it('keeps a calibration for what is not measured', async () => {
     await importBundle();
     const calibration = join(folder, 'c.json');

@@ -148,6 +148,11 @@ function tuned({ model, gpu, options: o, inputTokens, outputTokens }: Built): Li
   };
 }
 
-const BYTES_PER_WEIGHT: Readonly<Record<string, number>> = { fp8: 1, nvfp4: 0.5, mxfp4: 0.5 };
+const BYTES_PER_WEIGHT: Readonly<Record<string, number>> = {
+  fp8: 1,
+  fp8_block: 1,
+  nvfp4: 0.5,
+  mxfp4: 0.5,
+};
 
 const upTo = (multiple: number, n: number): number => multiple * Math.ceil(n / multiple);

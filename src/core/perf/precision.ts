@@ -104,7 +104,7 @@ export function resolvePrecision(
     quantised: false,
     label: dtype === 'bfloat16' ? 'bf16' : 'fp16',
   };
-  const name = schemeName(model, options);
+  const name = schemeName(model, options.quantization);
   const scheme: Scheme | undefined = name === undefined ? undefined : schemeOf(name);
   const quantised = scheme && quantisedMatrix(name!, scheme, gpu, efficiency, plain, notes);
   if (scheme?.expertsOnly && !model.moe) {
@@ -131,12 +131,10 @@ const keepsAttention = (scheme: Scheme | undefined, { moe }: ModelShape): boolea
   scheme?.plainAttention === 'always' ||
   (scheme?.plainAttention === 'with experts' && moe !== undefined);
 
-/** `fp8` is what a checkpoint in blocks is called as well: it stays in blocks. */
-function schemeName(model: ModelShape, { quantization }: PrecisionOptions): string | undefined {
-  const wanted =
-    quantization === 'fp8' && model.quantization === 'fp8_block'
-      ? model.quantization
-      : (quantization ?? model.quantization);
+/** The scheme of `model` when `asked` for. `fp8` is what a checkpoint in blocks is called as well: it stays in blocks. */
+export function schemeName(model: ModelShape, asked: string | undefined): string | undefined {
+  const own = model.quantization;
+  const wanted = asked === 'fp8' && own === 'fp8_block' ? own : (asked ?? own);
   return wanted && wanted !== 'none' ? wanted : undefined;
 }
 

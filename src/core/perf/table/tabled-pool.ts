@@ -9,6 +9,7 @@
 import { ConfigError } from '../../errors.js';
 import type { ModelShape } from '../../model/model-shape.js';
 import type { Deployment } from '../layers.js';
+import { schemeName } from '../precision.js';
 import type { ResolvedPool } from '../resolve.js';
 import { withAdditions } from '../speculation.js';
 import { AnalyticStepCost } from '../step-cost.js';
@@ -116,7 +117,12 @@ function checkBelongs(pool: ResolvedPool, meta: PerfTableMeta, where: string): v
     ['model', model.name, meta.model, normal(model.name) === normal(meta.model)],
     ['hardware', hardware.name, meta.hardware, names.includes(normal(meta.hardware))],
     ['tensor_parallel_size', layout.tp, meta.tensorParallelSize],
-    ['quantization', precision.quantization ?? 'none', meta.quantization],
+    [
+      'quantization',
+      precision.quantization ?? 'none',
+      meta.quantization,
+      precision.quantization === schemeName(model, meta.quantization),
+    ],
     ['kv_cache_dtype', kvCacheDtype, meta.kvCacheDtype],
   ];
   for (const [field, asked, holds, ok = asked === holds] of checks) {
